@@ -1,0 +1,93 @@
+// The jobs as a list, steps nested under what submitted them.
+
+import React, { useMemo } from 'react';
+import type { JobView } from '../api/generated.js';
+import { useJobs } from './context.js';
+import { JobRow } from './JobRow.js';
+import { isLive } from './reconcile.js';
+import { type Branch, choose, type Filter, grow } from './tree.js';
+import { useNow } from './useNow.js';
+
+export interface JobListProps {
+  jobs: ReadonlyMap<string, JobView>;
+  cancelling: ReadonlySet<string>;
+  filter: Filter;
+  /** Whether the jobs are current; clocks of a past state stand still. */
+  current: boolean;
+}
+
+export function JobList(props: JobListProps): React.JSX.Element {
+  const { jobs, filter, cancelling, current } = props;
+  const { trans, visible } = useJobs();
+  const branches = useMemo(() => grow(jobs), [jobs]);
+  const now = useNow(visible && current && branches.some(b => b.live));
+  const shown = choose(branches, filter);
+  if (shown.length === 0) {
+    return (
+      <p className="snapml-Jobs-none">
+        {filter === 'live'
+          ? trans.__('No job is live.')
+          : trans.__('No job has ended yet.')}
+      </p>
+    );
+  }
+  return (
+    <Branches
+      branches={shown}
+      now={now}
+      cancelling={cancelling}
+      label={trans.__('Jobs')}
+    />
+  );
+}
+
+interface BranchesProps {
+  branches: readonly Branch[];
+  now: number;
+  cancelling: ReadonlySet<string>;
+  label: string;
+}
+
+function Branches(props: BranchesProps): React.JSX.Element {
+  const { branches, now, cancelling, label } = props;
+  return (
+    // Browsers drop the role of a list drawn without bullets.
+    <ul className="snapml-Jobs-list" role="list" aria-label={label}>
+      {branches.map(branch => (
+        <BranchItem
+          key={branch.job.id}
+          branch={branch}
+          now={now}
+          cancelling={cancelling}
+        />
+      ))}
+    </ul>
+  );
+}
+
+function BranchItem(props: {
+  branch: Branch;
+  now: number;
+  cancelling: ReadonlySet<string>;
+}): React.JSX.Element {
+  const { branch, now, cancelling } = props;
+  const { job, steps } = branch;
+  const { trans } = useJobs();
+  return (
+    <li role="listitem">
+      <JobRow
+        job={job}
+        now={isLive(job) ? now : 0}
+        cancelling={cancelling.has(job.id)}
+      />
+      {steps.length > 0 && (
+        <Branches
+          branches={steps}
+          now={now}
+          cancelling={cancelling}
+          label={trans.__('Steps of %1', job.name)}
+        />
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,68 @@
+// A job's output, in place: the end is kept in view unless the reader scrolled up.
+
+import React, { useLayoutEffect, useRef } from 'react';
+import type { JobView } from '../api/generated.js';
+import { useJobs } from './context.js';
+import { MAX_LINES } from './logText.js';
+import { useLog } from './useLog.js';
+
+/** Pixels from the end that still count as being there. */
+const NEAR = 12;
+
+export function JobLog(props: { job: JobView; id: string }): React.JSX.Element {
+  const { job, id } = props;
+  const { trans } = useJobs();
+  const { text, ended, loaded, problem } = useLog(job.id);
+  const region = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  const empty = text.lines.length === 1 && text.lines[0] === '';
+
+  useLayoutEffect(() => {
+    const node = region.current;
+    if (node !== null && following.current) {
+      node.scrollTop = node.scrollHeight;
+    }
+  }, [text]);
+
+  const hint = !loaded
+    ? (problem?.message ?? trans.__('Reading…'))
+    : empty
+      ? ended
+        ? trans.__('This job wrote no output.')
+        : trans.__('No output yet.')
+      : null;
+
+  return (
+    <div className="snapml-JobLog" id={id}>
+      <div
+        className="snapml-JobLog-region"
+        data-testid="snapml-job-log-text"
+        ref={region}
+        role="log"
+        aria-live="off"
+        aria-label={trans.__('Log of %1', job.name)}
+        tabIndex={0}
+        onScroll={event => {
+          const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
+          following.current = scrollHeight - scrollTop - clientHeight < NEAR;
+        }}
+      >
+        {text.cut && (
+          <div className="snapml-JobLog-hint">
+            {trans.__('Only the last %1 lines are shown.', MAX_LINES)}
+          </div>
+        )}
+        {hint !== null ? (
+          <div className="snapml-JobLog-hint">{hint}</div>
+        ) : (
+          <pre>{text.lines.join('\n')}</pre>
+        )}
+      </div>
+      {loaded && problem !== null && (
+        <div className="snapml-JobLog-hint" role="status">
+          {problem.message} {problem.fix}
+        </div>
+      )}
+    </div>
+  );
+}

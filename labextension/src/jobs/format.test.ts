@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { describeChanges, elapsed, formatDuration, percent } from './format.js';
+import { byId, sample } from './sample.js';
+
+const trans = {
+  __: (text: string, ...values: unknown[]) =>
+    text.replace(/%(\d)/g, (_, n: string) => String(values[Number(n) - 1]))
+} as unknown as TranslationBundle;
+
+describe('a duration', () => {
+  it('has two units at most', () => {
+    const minute = 60_000;
+    assert.equal(formatDuration(-5, trans), '0 s');
+    assert.equal(formatDuration(59_999, trans), '59 s');
+    assert.equal(formatDuration(2 * minute + 5000, trans), '2 min 5 s');
+    assert.equal(formatDuration(64 * minute, trans), '1 h 4 min');
+    assert.equal(formatDuration(76 * 60 * minute, trans), '3 d 4 h');
+  });
+});
+
+describe('the time a job took', () => {
+  const now = Date.parse('2026-11-22T10:00:11Z');
+
+  it('counts from its start, up to now or its end', () => {
+    assert.equal(elapsed(sample({ id: 'A' }), now), 10_000);
+    const ended = sample({
+      id: 'A',
+      state: 'failed',
+      ended_at: '2026-11-22T10:00:03Z'
+    });
+    assert.equal(elapsed(ended, now), 2000);
+  });
+
+  it('counts the wait of a job that never started', () => {
+    const queued = sample({ id: 'A', state: 'queued', started_at: null });
+    assert.equal(elapsed(queued, now), 11_000);
+  });
+
+  it('is unknown where the end is', () => {
+    assert.equal(elapsed(sample({ id: 'A', state: 'lost' }), now), null);
+    const odd = sample({ id: 'A', started_at: 'soon' });
+    assert.equal(elapsed(odd, now), null);
+  });
+});
+
+describe('a percentage', () => {
+  it('is whole, within bounds, and 100 only at the end', () => {
+    assert.equal(percent({ progress: 0.999 }), 99);
+    assert.equal(percent({ progress: 1 }), 100);
+    assert.equal(percent({ progress: 7 }), 100);
+    assert.equal(percent({ progress: -1 }), 0);
+    assert.equal(percent({ progress: NaN }), null);
+    assert.equal(percent({ progress: null }), null);
+  });
+});
+
+describe('what changed, in words', () => {
+  it('names jobs whose state changed, not new ones', () => {
+    const before = byId(sample({ id: 'A' }), sample({ id: 'B' }));
+    const after = byId(
+      sample({ id: 'A', state: 'failed' }),
+      sample({ id: 'B', progress: 0.5 }),
+      sample({ id: 'C' })
+    );
+    assert.equal(describeChanges(before, after, trans), 'A: Failed');
+  });
+});

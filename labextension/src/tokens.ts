@@ -1,0 +1,89 @@
+// What other plugins may depend on.
+
+import { Token } from '@lumino/coreutils';
+import type { IDisposable, IObservableDisposable } from '@lumino/disposable';
+import type { ISignal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
+import type { Commands, JobView } from './api/generated.js';
+
+export interface CallOptions {
+  /** Gives the call up early. */
+  signal?: AbortSignal;
+  /** Milliseconds until the server counts as unreachable. */
+  timeout?: number;
+}
+
+/** The server's commands, typed by the schema the server generates. */
+export interface IClient {
+  /**
+   * Run a command.
+   *
+   * @throws CommandError where the server refuses, UnreachableError where it does not answer.
+   */
+  call<C extends keyof Commands>(
+    command: C,
+    params: Commands[C]['params'],
+    options?: CallOptions
+  ): Promise<Commands[C]['result']>;
+}
+
+export const IClient = new Token<IClient>(
+  'snapml-lab:IClient',
+  'Runs SnapML commands on the Jupyter server.'
+);
+
+/** `lost` means that what is shown is the last known state. */
+export type Connection = 'connecting' | 'connected' | 'lost';
+
+/** The workspace's jobs as the server last told them. */
+export interface IJobsModel extends IDisposable {
+  /** By id. A new map after each change, so identity tells whether jobs changed. */
+  readonly jobs: ReadonlyMap<string, JobView>;
+  /** How many jobs the workspace holds, listed here or not. */
+  readonly total: number;
+  /** What the server says about the queue as a whole. */
+  readonly note: string | null;
+  /** Whether a list has ever arrived. */
+  readonly loaded: boolean;
+  readonly connection: Connection;
+  /** Why the server refused the last list, if it did. */
+  readonly refusal: unknown;
+  /** Jobs somebody asked to cancel here and that have not ended yet. */
+  readonly cancelling: ReadonlySet<string>;
+  readonly changed: ISignal<IJobsModel, void>;
+  /** Ask for a job's end. Rejects, with nothing changed, where the server refuses. */
+  cancel(job: string): Promise<void>;
+}
+
+export const IJobsModel = new Token<IJobsModel>(
+  'snapml-lab:IJobsModel',
+  'The jobs of the SnapML workspace, kept current.'
+);
+
+/** A titled part of the SnapML sidebar. */
+export interface ISidebarSection {
+  readonly id: string;
+  readonly title: string;
+  /** Sections stand in ascending rank. */
+  readonly rank: number;
+  readonly widget: Widget & IObservableDisposable;
+}
+
+/** The SnapML sidebar, made of sections that plugins add. */
+export interface ISidebar {
+  /** Add a section; disposing of what comes back takes it away again. */
+  addSection(section: ISidebarSection): IDisposable;
+}
+
+export const ISidebar = new Token<ISidebar>(
+  'snapml-lab:ISidebar',
+  'The SnapML sidebar, to which sections can be added.'
+);
+
+/** Commands other plugins and tests may execute. */
+export const CommandIDs = {
+  /** Arguments: `{ job: string }`. */
+  cancelJob: 'snapml:cancel-job',
+  /** Arguments: `{ notebook: string, cell?: string }`, relative to the project folder. */
+  openCell: 'snapml:open-cell'
+} as const;

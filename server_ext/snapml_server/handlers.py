@@ -1,0 +1,101 @@
+"""One route for every command that REST has: ``POST snapml/api/<words of its name>`` with its parameters as JSON."""
+
+import asyncio
+import json
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from snapml_lab import errors
+
+_LONGEST_BODY = 1 << 20
+_RESOURCE = "snapml"
+
+
+class CommandHandler(APIHandler):
+    """Answers a command; a fault of ours is a 500 with an id that is in the log."""
+
+    auth_resource = _RESOURCE
+
+    def initialize(self, start: Path, identities: Any) -> None:
+        """Take where the workspace is looked for, and who says who people are."""
+        self.start = start
+        self.identities = identities
+
+    @web.authenticated
+    async def post(self, path: str) -> None:
+        """Run the command named by ``path``."""
+        try:
+            result = await self._answer(path.strip("/").replace("/", " "))
+        except errors.SnapmlError as error:
+            self.set_status(error.status)
+            result = json.dumps(error.as_dict())
+        except web.HTTPError:
+            raise
+        except Exception:
+            fault = secrets.token_hex(4)
+            self.log.exception("SnapML fault %s in %s", fault, path)
+            self.set_status(500)
+            message = f"A fault of ours, number {fault}."
+            result = json.dumps(
+                {"code": "fault", "message": message, "fix": "The server's log has it under that number."}
+            )
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(result)
+
+    async def _answer(self, name: str) -> str:
+        from snapml_lab.commands.core import find
+        from snapml_server.execution import in_child, in_thread
+
+        command = find(name)
+        await self._authorise(str(command.effect))
+        arguments = self._arguments()
+        actor = self._actor()
+        if command.heavy:
+            return await in_child(self.start, name, arguments, actor)
+        return await asyncio.get_running_loop().run_in_executor(
+            None, partial(in_thread, self.start, name, arguments, actor)
+        )
+
+    async def _authorise(self, effect: str) -> None:
+        """Ask Jupyter's own authorizer, naming the resource (``@authorized`` would cache another handler's)."""
+        action = {"read": "read", "execute": "execute"}.get(effect, "write")
+        allowed = self.authorizer.is_authorized(self, self.current_user, action, _RESOURCE)
+        if asyncio.iscoroutine(allowed):
+            allowed = await allowed
+        if not allowed:
+            raise errors.NotAllowedError(
+                f"The server does not allow you to {action} {_RESOURCE}.", fix="Ask its owner."
+            )
+
+    def _arguments(self) -> dict[str, Any]:
+        if len(self.request.body) > _LONGEST_BODY:
+            raise errors.InvalidInputError.of(
+                "body", f"{len(self.request.body)} bytes", f"at most {_LONGEST_BODY}"
+            )
+        try:
+            body = json.loads(self.request.body or b"{}")
+        except ValueError as error:
+            raise errors.InvalidInputError(
+                f"body: not JSON: {error}.", fix="Send an object of named parameters."
+            ) from error
+        if not isinstance(body, dict):
+            raise errors.InvalidInputError.of("body", type(body).__name__, "an object of named parameters")
+        return body
+
+    def _actor(self) -> str:
+        """Return who asks: a person where identities are real, else the account that owns the server.
+
+        Jupyter's own token or password login makes up a name for each browser, which says nothing about who it is.
+        """
+        from jupyter_server.auth.identity import IdentityProvider
+
+        from snapml_lab.governance.roles import account
+
+        made_up = type(self.identities).get_user is IdentityProvider.get_user
+        return account() if made_up else str(self.current_user.username)

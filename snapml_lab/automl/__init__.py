@@ -1,0 +1,1 @@
+"""AutoML for tables: a time box, honest intervals, and a model version at the end."""

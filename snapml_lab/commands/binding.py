@@ -1,0 +1,135 @@
+"""From words to a command and its arguments, by cyclopts; used by the magic and the CLI alike."""
+
+import functools
+import inspect
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+import cyclopts
+from rich.console import Console
+
+from snapml_lab.commands.core import Command, Surface, commands
+from snapml_lab.commands.types import Data
+from snapml_lab.errors import InvalidInputError
+
+_BACKGROUND = Annotated[
+    bool,
+    cyclopts.Parameter(
+        name=["--background", "-b"], negative=(), help="return the job at once instead of waiting"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What was asked: a command with its arguments, or a page of help to show (then ``command`` is None)."""
+
+    command: Command | None
+    arguments: dict[str, Any]
+    background: bool = False
+    help: str = ""
+
+
+def bind(tokens: Sequence[str], surface: Surface) -> Bound:
+    """Read words as a command.
+
+    Raises:
+        InvalidInputError: no such command or option, or a value of the wrong type; with a suggestion.
+    """
+    app = _app(surface)
+    try:
+        function, found, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)[:3]
+    except cyclopts.CycloptsError as error:
+        raise InvalidInputError(
+            _sentence(str(error)), fix=f"See: {' '.join(_known_words(app, tokens))} --help"
+        ) from error
+    command = getattr(function, "snapml_command", None)
+    if command is None:
+        return Bound(None, {}, help=_help(app, tokens))
+    arguments = dict(found.arguments)
+    background = bool(arguments.pop("background", False)) if command.picture else False
+    return Bound(command, arguments, background)
+
+
+@functools.cache
+def _app(surface: Surface) -> cyclopts.App:
+    prefix = "%snapml" if surface is Surface.MAGIC else "snapml"
+    app = cyclopts.App(
+        name=prefix,
+        help="MLOps and LLMOps in one place, inside Jupyter.",
+        version_flags=[],
+        help_format="plaintext",
+    )
+    groups: dict[str, cyclopts.App] = {}
+    for command in commands().values():
+        if surface not in command.surfaces:
+            continue
+        *group, word = command.words
+        home = app
+        if group:
+            name = group[0]
+            if name not in groups:
+                groups[name] = cyclopts.App(name=name, help=_group_help(name), version_flags=[])
+                app.command(groups[name])
+            home = groups[name]
+        home.command(_callable(command), name=word)
+    return app
+
+
+def _callable(command: Command) -> Callable[..., Any]:
+    """Make a function cyclopts can read: the command's signature without the workspace and the call."""
+
+    def asked(**_: Any) -> None:
+        """Stand for the command; it is dispatched, never called."""
+
+    parameters = []
+    for item in command.parameters.values():
+        hint = item.annotation
+        if hint == Data:
+            hint = Annotated[(str, *get_args(hint)[1:])]
+        parameters.append(item.replace(annotation=hint))
+    if command.picture:
+        extra = inspect.Parameter(
+            "background", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_BACKGROUND
+        )
+        parameters.append(extra)
+    asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    asked.__annotations__ = {item.name: item.annotation for item in parameters}
+    asked.__doc__ = inspect.getdoc(command.function)
+    asked.__name__ = command.words[-1]
+    asked.snapml_command = command  # type: ignore[attr-defined]
+    return asked
+
+
+def _group_help(name: str) -> str:
+    verbs = [
+        command.words[1]
+        for command in commands().values()
+        if command.words[0] == name and len(command.words) > 1
+    ]
+    return ", ".join(verbs)
+
+
+def _help(app: cyclopts.App, tokens: Sequence[str]) -> str:
+    words = [token for token in tokens if token not in ("--help", "-h")]
+    buffer = io.StringIO()
+    app.help_print(words, console=Console(file=buffer, width=100, color_system=None))
+    return buffer.getvalue().rstrip()
+
+
+def _known_words(app: cyclopts.App, tokens: Sequence[str]) -> list[str]:
+    """Return the words up to the last that names a command or a group."""
+    words = [app.name[0]]
+    for token in tokens:
+        if token.startswith("-") or token not in app:
+            break
+        app = app[token]
+        words.append(token)
+    return words
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.endswith((".", "?", "!")) else text + "."

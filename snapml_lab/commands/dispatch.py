@@ -1,0 +1,104 @@
+"""The one door: validate, authorise, write the audit row, run. Every surface comes through here."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from snapml_lab.commands.core import Call, Command, find
+from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, UnknownCommandError
+from snapml_lab.governance import audit
+from snapml_lab.governance.roles import Effect, authorise, role_of
+from snapml_lab.workspace import Workspace
+
+
+def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call) -> Any:
+    """Run a command and return its result.
+
+    Args:
+        ws: the workspace it works on.
+        name: the command's name, words separated by spaces.
+        arguments: its parameters by name.
+        call: who asks, through which surface.
+
+    Raises:
+        SnapmlError: whatever a person can mend.
+    """
+    command = find(name)
+    if call.surface not in command.surfaces:
+        raise UnknownCommandError(
+            f"{name!r} cannot be asked through {call.surface}.",
+            fix=f"Use one of: {', '.join(sorted(command.surfaces))}.",
+        )
+    values = validated(command, arguments)
+    role = role_of(ws, call.actor)
+    who: dict[str, Any] = {
+        "actor": call.actor, "role": role, "surface": call.surface, "command": name, "arguments": values,
+    }  # fmt: skip
+    try:
+        authorise(role, command.effect, name)
+    except NotAllowedError as error:
+        audit.refused(ws, **who, code=error.code)
+        raise
+    extra = {command.call_parameter: call} if command.call_parameter else {}
+    if command.effect is Effect.READ:
+        return command.function(ws, **values, **extra)
+    attempt = audit.begin(ws, **who)
+    try:
+        result = command.function(ws, **values, **extra)
+    except SnapmlError as error:
+        audit.end(ws, attempt, error.code)
+        raise
+    except BaseException:
+        audit.end(ws, attempt, "fault")
+        raise
+    audit.end(ws, attempt, "done")
+    return result
+
+
+def validated(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Check and convert arguments against a command's signature.
+
+    Raises:
+        InvalidInputError: naming the field, what came, and what was expected.
+    """
+    try:
+        model = parameters_model(command)(**arguments)
+    except ValidationError as error:
+        raise _explained(command, error) from error
+    return {field: getattr(model, field) for field in command.parameters}
+
+
+@functools.cache
+def parameters_model(command: Command) -> type[BaseModel]:
+    """Return the pydantic model of a command's parameters."""
+    fields: dict[str, Any] = {
+        name: (item.annotation, ... if item.default is inspect.Parameter.empty else item.default)
+        for name, item in command.parameters.items()
+    }
+    title = "".join(word.capitalize() for word in command.words) + "Params"
+    return create_model(title, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
+
+
+def _explained(command: Command, error: ValidationError) -> InvalidInputError:
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else command.name
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, list(command.parameters), n=1)
+        fix = (
+            f"Did you mean {near[0]!r}?"
+            if near
+            else f"It takes: {', '.join(command.parameters) or 'nothing'}."
+        )
+        return InvalidInputError(f"{command.name}: it has no parameter {field!r}.", fix=fix)
+    if first["type"] == "missing":
+        return InvalidInputError(
+            f"{command.name}: {field} is missing.", fix=f"See: snapml {command.name} --help"
+        )
+    expected = first["msg"][:1].lower() + first["msg"][1:]
+    return InvalidInputError.of(
+        field, first["input"], expected.removeprefix("input should be "), f"See: snapml {command.name} --help"
+    )

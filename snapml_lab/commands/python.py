@@ -1,0 +1,79 @@
+"""The Python mouth: ``snap.jobs.cancel(…)``, ``snap.automl(df, target="y")``."""
+
+import inspect
+from typing import Any
+
+from snapml_lab.commands.core import Call, Command, Surface, commands
+from snapml_lab.commands.dispatch import dispatch
+from snapml_lab.commands.following import follow
+from snapml_lab.errors import InvalidInputError
+from snapml_lab.tracking import provenance
+from snapml_lab.workspace import open_workspace
+
+
+class Asked:
+    """One command as a Python function, and the commands under its name as attributes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        command = commands().get(name)
+        if command is not None:
+            self.__doc__ = command.function.__doc__
+            self.__signature__ = signature(command)
+
+    def __getattr__(self, word: str) -> "Asked":
+        return attribute(f"{self._name} {word}")
+
+    def __dir__(self) -> list[str]:
+        return [name.split()[1] for name in under(self._name)]
+
+    def __repr__(self) -> str:
+        verbs = ", ".join(dir(self))
+        return f"snapml_lab.{self._name.replace(' ', '.')}" + (f" ({verbs})" if verbs else "")
+
+    def __call__(self, *args: Any, background: bool = False, **kwargs: Any) -> Any:
+        """Run the command; ``background=True`` returns the job at once where it starts one."""
+        command = commands().get(self._name)
+        if command is None or Surface.PYTHON not in command.surfaces:
+            raise InvalidInputError(f"snap.{self._name} is a group.", fix=f"It has: {', '.join(dir(self))}.")
+        names = list(command.parameters)
+        if len(args) > len(names):
+            raise InvalidInputError(
+                f"{self._name}: {len(args)} values given.", fix=f"It takes: {', '.join(names)}."
+            )
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        ws = open_workspace()
+        call = Call(Surface.PYTHON, origin=provenance.here())
+        result = dispatch(ws, self._name, arguments, call)
+        if command.picture and not background:
+            return follow(ws, command, result.id)
+        return result
+
+
+def attribute(name: str) -> Asked:
+    """Return the command or group of that name.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    if name not in commands() and not under(name):
+        raise AttributeError(f"snapml_lab has no command {name!r}")
+    return Asked(name)
+
+
+def under(name: str) -> list[str]:
+    """Return the commands below a group that Python has."""
+    return [
+        command.name for command in commands().values()
+        if command.name.startswith(f"{name} ") and Surface.PYTHON in command.surfaces
+    ]  # fmt: skip
+
+
+def signature(command: Command) -> inspect.Signature:
+    """Return what Python callers give."""
+    parameters = list(command.parameters.values())
+    if command.picture:
+        parameters.append(
+            inspect.Parameter("background", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+        )
+    return inspect.Signature(parameters, return_annotation=command.result)

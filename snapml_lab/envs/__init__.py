@@ -1,0 +1,1 @@
+"""Python environments: which packages a run had, and (later) environments made for heavy engines."""

@@ -1,0 +1,120 @@
+"""A notebook as a job: papermill in a process of its own. The source is never touched. Needs papermill."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from snapml_lab.errors import CellFailedError
+from snapml_lab.jobs.events import Reporter
+from snapml_lab.jobs.queue import payload_folder
+from snapml_lab.store.files import read_json, replace_json
+
+CELL_FILE = "SNAPML_CELL_FILE"
+"""Names a file in which the runner says which cell is running, for a kernel it starts cannot know."""
+NOTEBOOK = "SNAPML_NOTEBOOK"
+OUTPUTS = "outputs.json"
+
+
+def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    """Run the notebook of ``spec`` (source, output, html, parameters) and return what it put out.
+
+    Raises:
+        CellFailedError: naming the cell, its id, and what it raised.
+    """
+    import papermill
+
+    folder = payload_folder()
+    cell_file = folder.path / "cell.json"
+    os.environ[CELL_FILE] = str(cell_file)
+    os.environ[NOTEBOOK] = spec["source"]
+    source, output = Path(spec["source"]), Path(spec["output"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    papermill.engines.papermill_engines.register("snapml", _engine(report, cell_file))
+    try:
+        papermill.execute_notebook(
+            str(source), str(output), parameters=spec["parameters"], engine_name="snapml", cwd=str(source.parent),
+            progress_bar=False, log_output=True, kernel_name="python3",
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        raise _failed(error, source, output) from None
+    finally:
+        if output.is_file():
+            write_html(output, Path(spec["html"]))
+    return {
+        "outputs": read_json(folder.path / OUTPUTS) or {},
+        "notebook": spec["output"],
+        "html": spec["html"],
+    }
+
+
+def put_out(name: str, value: Any) -> bool:
+    """Keep an output of the notebook this kernel runs in; False where it is not run by a pipeline."""
+    if CELL_FILE not in os.environ:
+        return False
+    path = Path(os.environ[CELL_FILE]).parent / OUTPUTS
+    replace_json(path, {**(read_json(path) or {}), name: value})
+    return True
+
+
+def write_html(notebook: Path, html: Path) -> None:
+    """Render a notebook as one HTML file that loads nothing from anywhere."""
+    from nbconvert.exporters import HTMLExporter
+
+    exporter = HTMLExporter(
+        template_name="lab",
+        require_js_url="",
+        mathjax_url="",
+        jquery_url="",
+        mermaid_js_url="",
+        widget_renderer_url="",
+    )
+    content, _ = exporter.from_filename(str(notebook))
+    html.write_text(content, "utf-8")
+
+
+def _engine(report: Reporter, cell_file: Path) -> type:
+    from papermill.engines import NBClientEngine
+
+    class ReportingEngine(NBClientEngine):  # type: ignore[misc]
+        """Runs cells as papermill does, and says which one is running."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+            cells = nb_man.nb.cells
+            begin = nb_man.cell_start
+
+            def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> Any:
+                index = cell_index or 0
+                replace_json(cell_file, {"cell_id": cell.get("id"), "source": cell.source})
+                report.progress(
+                    index / max(len(cells), 1),
+                    f"cell {index + 1} of {len(cells)}: {_first_line(cell.source)}",
+                )
+                return begin(cell, cell_index, **more)
+
+            nb_man.cell_start = cell_start
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    return ReportingEngine
+
+
+def _failed(error: Any, source: Path, output: Path) -> CellFailedError:
+    cells = json.loads(output.read_text("utf-8"))["cells"]
+    cell: dict[str, Any] = next((cell for cell in cells if "".join(cell["source"]) == error.source), {})
+    own = [item for item in cells if "injected-parameters" not in item["metadata"].get("tags", ())
+           and "papermill-error-cell-tag" not in item["metadata"].get("tags", ())]  # fmt: skip
+    number = own.index(cell) + 1 if cell in own else error.cell_index + 1
+    identifier = f", id {cell['id']}" if "id" in cell else ""
+    return CellFailedError(
+        f"Cell {number} of {source.name} ({_first_line(error.source)!r}{identifier}) raised {error.ename}: {error.evalue}",
+        fix=f"Look at it in {output}, mend {source.name}, and run again.",
+    )
+
+
+def _first_line(source: str) -> str:
+    line = next(
+        (line.strip() for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#")),
+        "",
+    )
+    return line if len(line) <= 50 else line[:49] + "…"

@@ -1,0 +1,120 @@
+"""How a shim holds its payload's whole tree, so that all of it can be ended. Standard library only.
+
+Best first: a cgroup v2 of its own (``cgroup.kill``: nothing escapes), else this process as subreaper and a sweep of its
+descendants (a fork storm may outrun it), else only the process group.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+from snapml_lab.jobs import processes
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PREFIX = "snapml-"
+_SWEEP_SECONDS = 5.0
+
+
+class Containment:
+    """Holds one payload's tree.
+
+    Args:
+        job: the job's id; names the cgroup.
+
+    Attributes:
+        reached: ``cgroup``, ``subreaper`` or ``group``.
+    """
+
+    def __init__(self, job: str) -> None:
+        self.reached = "group"
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
+            self.reached = "subreaper"
+        self._cgroup = _make_cgroup(job)
+        if self._cgroup is not None:
+            self.reached = "cgroup"
+
+    def enter(self) -> None:
+        """Put the calling process in; runs in the payload between fork and exec."""
+        if self._cgroup is not None:
+            with open(self._cgroup / "cgroup.procs", "w") as file:
+                file.write("0")
+
+    def members(self, payload: int) -> list[int]:
+        """Return the living processes of the tree (``payload`` is its first process, and its group's leader)."""
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError):
+                return [int(line) for line in (self._cgroup / "cgroup.procs").read_text().split()]
+        found = processes.descendants(os.getpid())
+        if payload not in found and processes.state(payload) not in (None, "Z"):
+            found.append(payload)
+        return found
+
+    def ask(self, payload: int) -> None:
+        """SIGTERM to all of the tree."""
+        for pid in self.members(payload):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+
+    def end(self, payload: int, nonce: str) -> list[int]:
+        """Kill all of the tree, and return the processes that could not be ended."""
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        left = self._left(payload, nonce)
+        while left and time.monotonic() < deadline:
+            if self._cgroup is not None:
+                with contextlib.suppress(OSError):
+                    (self._cgroup / "cgroup.kill").write_text("1")
+            processes.kill_all(left)
+            time.sleep(0.01)
+            _reap(except_for=payload)
+            left = self._left(payload, nonce)
+        return left
+
+    def close(self) -> None:
+        """Remove the cgroup once it is empty."""
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError):
+                self._cgroup.rmdir()
+
+    def _left(self, payload: int, nonce: str) -> list[int]:
+        left = {*self.members(payload), *processes.bearing(nonce)}
+        return [pid for pid in left if processes.state(pid) not in (None, "Z")]
+
+
+def _reap(except_for: int) -> None:
+    """Collect adopted children that have ended; the payload's own end is read by the shim."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid == except_for:
+            return
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _make_cgroup(job: str) -> Path | None:
+    """Make a cgroup for the payload beside where this process is, leaving any other job's first; None if not allowed."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        mount = next(
+            Path(line.split()[1])
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if line.split()[2] == "cgroup2"
+        )
+        line = next(
+            line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+        parts = line[3:].strip("/").split("/")
+        outside = [part for part in parts if not part.startswith(_PREFIX)]
+        home = mount.joinpath(*outside)
+        if outside != parts:
+            (home / "cgroup.procs").write_text(str(os.getpid()))
+        made = home / f"{_PREFIX}{job}"
+        made.mkdir()
+        if (made / "cgroup.kill").exists() and os.access(made / "cgroup.procs", os.W_OK):
+            return made
+        made.rmdir()
+    return None

@@ -1,0 +1,203 @@
+"""Submitting, finding, waiting for and cancelling jobs. Standard library only."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from snapml_lab import clock, ids
+from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.jobs import events, processes
+from snapml_lab.jobs.folder import JobFolder
+from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.jobs.tick import last_tick, tick
+from snapml_lab.store.files import replace_json, storage_errors
+from snapml_lab.store.ledger import bump
+from snapml_lab.tracking import record
+from snapml_lab.workspace import Workspace
+
+_CARRIED = (
+    "PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ",
+    "OMP_NUM_THREADS",
+)  # fmt: skip
+"""Variables of the submitter that a payload gets even if another process starts it. Others, which may hold secrets,
+are never written to disk."""
+
+_POLL_SECONDS = 0.1
+
+
+def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> Job:
+    """Queue ``work`` and move the queue; return the job. Its run has the same id.
+
+    Raises:
+        StorageError: the disk is full; no job is left behind.
+    """
+    job = ids.new()
+    folder = JobFolder(ws.jobs / job)
+    launch = {
+        "argv": work.argv,
+        "cwd": str(work.cwd or ws.project),
+        "env": {**{name: os.environ[name] for name in _CARRIED if name in os.environ}, **work.env},
+        "nonce": secrets.token_hex(16),
+        "time_limit": work.time_limit,
+    }
+    try:
+        with storage_errors(folder.path):
+            folder.artifacts.mkdir(parents=True, mode=0o700)
+        replace_json(folder.spec, work.spec)
+        replace_json(folder.launch, launch)
+        with ws.ledger.write() as connection:
+            revision, now = bump(connection), clock.now()
+            connection.execute(
+                "INSERT INTO jobs (id, kind, name, state, parent, actor, uid, cpus, notebook, cell_id, submitted_at,"
+                " revision) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (job, work.kind, work.name, _parent(ws), actor, os.getuid(), work.cpus, origin.notebook,
+                 origin.cell_id, now, revision),
+            )  # fmt: skip
+            record.create(
+                connection,
+                job,
+                kind=work.kind,
+                name=work.name,
+                job=job,
+                at=now,
+                origin=origin,
+                revision=revision,
+            )
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    tick(ws)
+    return get(ws, job)
+
+
+def get(ws: Workspace, reference: str) -> Job:
+    """Return a job by its id, the end of its id, its name, or ``last``.
+
+    Raises:
+        NotFoundError: none matches.
+        InvalidInputError: the end of an id fits several.
+    """
+    row = ws.ledger.row("SELECT * FROM jobs WHERE id = ?", reference.lower())
+    if row is None and reference == "last":
+        row = ws.ledger.row("SELECT * FROM jobs ORDER BY id DESC LIMIT 1")
+    if row is None and len(reference) >= 4 and reference.isalnum():
+        found = ws.ledger.rows("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", f"%{reference.lower()}")
+        if len(found) > 1:
+            raise InvalidInputError.of("job", reference, "the end of one job's id", "Give more of the id.")
+        row = found[0] if found else None
+    if row is None:
+        row = ws.ledger.row("SELECT * FROM jobs WHERE name = ? ORDER BY id DESC LIMIT 1", reference)
+    if row is None:
+        raise NotFoundError(f"There is no job {reference!r}.", fix="See the jobs there are: snapml jobs list")
+    return Job.of(row)
+
+
+def latest(ws: Workspace, *, state: State | None = None, limit: int = 100) -> list[Job]:
+    """Return the newest jobs, newest first."""
+    rows = ws.ledger.rows(
+        "SELECT * FROM jobs WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?", state, state, limit
+    )
+    return [Job.of(row) for row in rows]
+
+
+def changed(ws: Workspace, since: int) -> list[Job]:
+    """Return the jobs that changed after a revision."""
+    return [
+        Job.of(row)
+        for row in ws.ledger.rows("SELECT * FROM jobs WHERE revision > ? ORDER BY revision", since)
+    ]
+
+
+def count(ws: Workspace) -> int:
+    """Return how many jobs there are."""
+    row = ws.ledger.row("SELECT count(*) AS number FROM jobs")
+    return int(row["number"]) if row else 0
+
+
+def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
+    """Stop a job and the jobs it submitted: SIGTERM to the whole tree, SIGKILL after ``grace`` seconds.
+
+    A queued job never starts; one that has ended stays as it is. Returns at once, mostly in the state ``stopping``.
+    """
+    job = get(ws, reference)
+    folder = JobFolder(ws.jobs / job.id)
+    with ws.ledger.write() as connection:
+        now = clock.now()
+        connection.execute(
+            "UPDATE jobs SET state = 'cancelled', reason = 'cancelled', ended_at = ?, waiting_for = NULL, revision = ?"
+            " WHERE id = ? AND state = 'queued'",
+            (now, bump(connection), job.id),
+        )
+        connection.execute(
+            "UPDATE jobs SET state = 'stopping', cancel_by = ?, revision = ? WHERE id = ? AND state IN"
+            " ('starting', 'running')",
+            (now + grace, bump(connection), job.id),
+        )
+    job = get(ws, job.id)
+    if job.state is State.STOPPING:
+        replace_json(folder.cancel, {"grace": grace})
+        processes.signal_exactly(job.shim_pid, job.shim_start, signal.SIGUSR1)
+    for row in ws.ledger.rows("SELECT id FROM jobs WHERE parent = ?", job.id):
+        child = get(ws, row["id"])
+        if not child.ended:
+            cancel(ws, child.id, grace=grace)
+    return job
+
+
+def wait(
+    ws: Workspace, job: Job, on_change: Callable[[Job], None] | None = None, *, timeout: float | None = None
+) -> Job:
+    """Wait until a job ends, telling ``on_change`` of each change, and moving the queue where nothing else does.
+
+    Raises:
+        TimeoutError: it had not ended after ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    seen = -1
+    while True:
+        job = get(ws, job.id)
+        if job.revision != seen:
+            seen = job.revision
+            if on_change:
+                on_change(job)
+        if job.ended:
+            return job
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"job {job.id} is {job.state} after {timeout:g} s")
+        if clock.now() - last_tick(ws) > 1.0:
+            tick(ws)
+        time.sleep(_POLL_SECONDS)
+
+
+def result(ws: Workspace, job: Job) -> Any:
+    """Return what a job's payload left as its value; None if it left nothing."""
+    try:
+        return json.loads(JobFolder(ws.jobs / job.id).result.read_bytes()).get("value")
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def python(module_function: str) -> list[str]:
+    """Return the argv that runs one of our payloads: ``module:function`` in this interpreter."""
+    import sys
+
+    return [sys.executable, "-P", "-m", "snapml_lab.jobs.payload", module_function]
+
+
+def payload_folder() -> JobFolder:
+    """Return the folder of the job this process is the payload of."""
+    return JobFolder(Path(os.environ[events.DIRECTORY]))
+
+
+def _parent(ws: Workspace) -> str | None:
+    """Return the job this process is part of, if it is one of this workspace."""
+    parent = os.environ.get(events.JOB)
+    if parent and ws.ledger.row("SELECT 1 FROM jobs WHERE id = ?", parent):
+        return parent
+    return None

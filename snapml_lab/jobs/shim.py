@@ -1,0 +1,253 @@
+"""The shim: owns one job from its start to its exit record. Run as ``python -I -S shim.py WORKSPACE JOB LOCK_FD``.
+
+Standard library only. It holds the lock that means alive and the log files, starts the payload in a containment,
+follows its events into the ledger, enforces the time limit, kills the whole tree on cancel, writes the exit record into
+reserved space, and then lets the queue move on.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from snapml_lab.jobs.containment import Containment
+from snapml_lab.jobs.events import DIRECTORY, JOB, NONCE
+from snapml_lab.jobs.folder import JobFolder, reserve_exit, write_exit
+from snapml_lab.jobs.logs import STDERR, STDOUT, LogWriter
+from snapml_lab.jobs.processes import SHIM
+
+_BEAT_SECONDS = 0.2
+_DRAIN_SECONDS = 1.0
+_READ_BYTES = 1 << 16
+_TICK_AFTER_SECONDS = 15.0
+_LEDGER_PATIENCE = 20
+
+
+class Shim:
+    """One job's keeper."""
+
+    def __init__(self, root: Path, job: str, lock: int) -> None:
+        self.root = root
+        self.job = job
+        self.lock = lock
+        self.folder = JobFolder(root / "jobs" / job)
+        self.launch: dict[str, Any] = json.loads(self.folder.launch.read_bytes())
+        self.stop_reason: str | None = None
+        self.kill_at = 0.0
+
+    def run(self) -> None:
+        """Do it all."""
+        record = reserve_exit(self.folder)
+        self.logs = LogWriter(self.folder)
+        self.containment = Containment(self.job)
+        wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+        started = time.time()
+        try:
+            payload = self._start()
+        except (OSError, ValueError) as error:
+            outcome = {"reason": "not_started", "exit_code": None, "detail": str(error)}
+        else:
+            self._announce(started)
+            status = self._watch(payload, wake)
+            left = self.containment.end(payload.pid, self.launch["nonce"])
+            self._drain(payload, _DRAIN_SECONDS)
+            outcome = self._outcome(status, left)
+        self.containment.close()
+        self.logs.close()
+        write_exit(record, {**outcome, "started_at": started, "ended_at": time.time()})
+        self._settle()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        environment = {key: value for key, value in os.environ.items() if key != SHIM}
+        environment |= self.launch["env"]
+        environment |= {
+            DIRECTORY: str(self.folder.path),
+            JOB: self.job,
+            NONCE: self.launch["nonce"],
+            "SNAPML_WORKSPACE": str(self.root),
+        }
+        return subprocess.Popen(
+            self.launch["argv"], cwd=self.launch["cwd"], env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=self.containment.enter,  # noqa: PLW1509 - one thread; must be inside before exec
+        )  # fmt: skip
+
+    def _watch(self, payload: "subprocess.Popen[bytes]", wake: int) -> int:
+        """Relay both streams, follow events and enforce limits until the payload ends; return its wait status."""
+        limit = self.launch.get("time_limit")
+        deadline = time.monotonic() + limit if limit else None
+        beat = 0.0
+        assert payload.stdout is not None
+        assert payload.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(wake, selectors.EVENT_READ)
+            for stream, file in ((STDOUT, payload.stdout), (STDERR, payload.stderr)):
+                os.set_blocking(file.fileno(), False)
+                selector.register(file, selectors.EVENT_READ, stream)
+            while True:
+                for key, _ in selector.select(_BEAT_SECONDS):
+                    if key.data is None:
+                        with contextlib.suppress(BlockingIOError):
+                            os.read(wake, 512)
+                    elif not self._relay(key.data, key.fd):
+                        selector.unregister(key.fileobj)
+                status = self._reap(payload.pid)
+                if status is not None:
+                    return status
+                if time.monotonic() - beat >= _BEAT_SECONDS:
+                    beat = time.monotonic()
+                    self._heed_limits(payload.pid, deadline)
+                    self._follow()
+
+    def _relay(self, stream: int, descriptor: int) -> bool:
+        """Copy what is there of one stream to its log; False at its end."""
+        try:
+            piece = os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return True
+        if piece:
+            self.logs.write(stream, time.time(), piece)
+        return bool(piece)
+
+    def _drain(self, payload: "subprocess.Popen[bytes]", seconds: float) -> None:
+        """Read what is left in both pipes; something outside the tree may hold one open, so not for ever."""
+        deadline = time.monotonic() + seconds
+        for stream, file in ((STDOUT, payload.stdout), (STDERR, payload.stderr)):
+            assert file is not None
+            while time.monotonic() < deadline:
+                try:
+                    piece = os.read(file.fileno(), _READ_BYTES)
+                except BlockingIOError:
+                    break
+                if not piece:
+                    break
+                self.logs.write(stream, time.time(), piece)
+            file.close()
+
+    def _reap(self, payload: int) -> int | None:
+        """Collect ended children, adopted ones too; return the payload's wait status once it has ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if pid == 0:
+                return None
+            if pid == payload:
+                return status
+
+    def _heed_limits(self, payload: int, deadline: float | None) -> None:
+        now = time.monotonic()
+        if self.stop_reason is None:
+            if self.folder.cancel.exists():
+                self.stop_reason = "cancelled"
+                grace = json.loads(self.folder.cancel.read_bytes() or b"{}").get("grace", 10.0)
+            elif deadline is not None and now >= deadline:
+                self.stop_reason, grace = "time_limit", 10.0
+            else:
+                return
+            self.containment.ask(payload)
+            self.kill_at = now + grace
+        elif now >= self.kill_at:
+            self.containment.end(payload, self.launch["nonce"])
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        """SIGCHLD and SIGUSR1 only wake the loop; SIGTERM (a machine going down) asks the payload to stop."""
+        if number == signal.SIGTERM and not self.folder.cancel.exists():
+            with contextlib.suppress(OSError):
+                self.folder.cancel.write_text('{"grace": 5.0}')
+
+    def _outcome(self, status: int, left: list[int]) -> dict[str, Any]:
+        code = os.waitstatus_to_exitcode(status)
+        return {
+            "reason": self.stop_reason or "exited",
+            "exit_code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            "survivors": left,
+        }
+
+    # What follows needs the ledger. It may be locked, full or broken: the payload goes on all the same, and the exit
+    # record is enough for the next tick to settle the job.
+
+    def _announce(self, started: float) -> None:
+        from snapml_lab.jobs import processes
+        from snapml_lab.store.ledger import bump
+
+        with self._forgiven(), self.workspace.ledger.write() as connection:
+            pid = os.getpid()
+            connection.execute(
+                "UPDATE jobs SET state = CASE state WHEN 'starting' THEN 'running' ELSE state END, started_at = ?,"
+                " containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
+                (
+                    started,
+                    self.containment.reached,
+                    pid,
+                    processes.start_ticks(pid),
+                    bump(connection),
+                    self.job,
+                ),
+            )
+
+    def _follow(self) -> None:
+        from snapml_lab.jobs.ingest import ingest
+        from snapml_lab.jobs.tick import last_tick, tick
+
+        with self._forgiven():
+            ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
+            if time.time() - last_tick(self.workspace) > _TICK_AFTER_SECONDS:
+                tick(self.workspace)
+
+    def _settle(self) -> None:
+        from snapml_lab.jobs.folder import read_exit
+        from snapml_lab.jobs.outcome import settle
+        from snapml_lab.jobs.tick import tick
+
+        workspace = self.workspace
+        for attempt in range(_LEDGER_PATIENCE):
+            with self._forgiven():
+                settle(workspace.ledger, workspace.blobs, self.job, self.folder, read_exit(self.folder))
+                break
+            time.sleep(0.05 * attempt)
+        os.close(self.lock)
+        with self._forgiven():
+            tick(workspace)
+
+    @property
+    def workspace(self) -> Any:
+        """The workspace, opened on first use: after the payload was started."""
+        from snapml_lab.workspace import Workspace
+
+        if not hasattr(self, "_workspace"):
+            self._workspace = Workspace(self.root)
+        return self._workspace
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Any:
+        try:
+            yield
+        except Exception as error:
+            print(f"{time.time():.3f} {error!r}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Detach from whoever started this, then keep the job."""
+    if os.fork():
+        os._exit(0)
+    root, job, lock = sys.argv[1:]
+    Shim(Path(root), job, int(lock)).run()
+
+
+if __name__ == "__main__":
+    main()

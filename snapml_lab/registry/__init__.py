@@ -1,0 +1,1 @@
+"""Model versions: what was learnt, from what, with which evidence."""

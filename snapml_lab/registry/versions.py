@@ -1,0 +1,119 @@
+"""Model versions in the ledger. Standard library only: the job shim registers what a payload leaves."""
+
+import json
+import re
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from snapml_lab import ids
+from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.store.ledger import Ledger, bump
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a named model.
+
+    Attributes:
+        blob: SHA-256 of its file.
+        size: bytes of its file.
+        format: how the file is written (``skops``).
+        task: what it predicts (``binary``, ``multiclass``, ``regression``).
+        signature: input columns and the target.
+        evidence: the figures it was chosen by.
+        created_at: seconds since the epoch.
+    """
+
+    id: str
+    name: str
+    version: int
+    run: str | None
+    blob: str
+    size: int
+    format: str
+    task: str
+    signature: dict[str, Any]
+    evidence: dict[str, Any]
+    created_at: float
+
+    @property
+    def reference(self) -> str:
+        """``name@version``: what a command takes."""
+        return f"{self.name}@{self.version}"
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it can name a model.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError.of(
+            "name", name, "letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
+        )
+    return name
+
+
+def register(
+    connection: sqlite3.Connection, *, name: str, run: str | None, blob: str, size: int, format: str, task: str,  # noqa: A002
+    signature: dict[str, Any], evidence: dict[str, Any], at: float,
+) -> None:  # fmt: skip
+    """Add the next version of ``name``; the same file of the same run is added once."""
+    known = "SELECT 1 FROM model_versions WHERE name = ? AND run IS ? AND blob = ?"
+    if connection.execute(known, (name, run, blob)).fetchone():
+        return
+    connection.execute(
+        "INSERT INTO model_versions SELECT ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+        " FROM model_versions WHERE name = ?",
+        (ids.new(), name, run, blob, size, format, task, json.dumps(signature), json.dumps(evidence), at,
+         bump(connection), name),
+    )  # fmt: skip
+
+
+def find(ledger: Ledger, reference: str) -> ModelVersion:
+    """Return ``name`` (its latest version) or ``name@version``.
+
+    Raises:
+        NotFoundError: there is none; the message offers what there is.
+        InvalidInputError: the version is not a number.
+    """
+    name, at, version = reference.partition("@")
+    if at and not version.isdigit():
+        raise InvalidInputError.of("model", reference, "NAME or NAME@VERSION with a whole number")
+    row = ledger.row(
+        "SELECT * FROM model_versions WHERE name = ? AND (? OR version = ?) ORDER BY version DESC LIMIT 1",
+        name, not at, int(version or 0),
+    )  # fmt: skip
+    if row is None:
+        known = [
+            item["name"]
+            for item in ledger.rows("SELECT DISTINCT name FROM model_versions ORDER BY name LIMIT 8")
+        ]
+        fix = (
+            f"Known models: {', '.join(known)}." if known else "Make one: %snapml automl DATA --target COLUMN"
+        )
+        raise NotFoundError(f"There is no model {reference!r}.", fix=fix)
+    return _of(row)
+
+
+def of_run(ledger: Ledger, run: str) -> list[ModelVersion]:
+    """Return the versions a run made."""
+    return [
+        _of(row) for row in ledger.rows("SELECT * FROM model_versions WHERE run = ? ORDER BY version", run)
+    ]
+
+
+def latest(ledger: Ledger, limit: int) -> list[ModelVersion]:
+    """Return the newest versions of all models, newest first."""
+    return [_of(row) for row in ledger.rows("SELECT * FROM model_versions ORDER BY id DESC LIMIT ?", limit)]
+
+
+def _of(row: sqlite3.Row) -> ModelVersion:
+    fields = {name: row[name] for name in ModelVersion.__dataclass_fields__}
+    return ModelVersion(
+        **{**fields, "signature": json.loads(row["signature"]), "evidence": json.loads(row["evidence"])}
+    )

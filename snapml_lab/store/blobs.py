@@ -1,0 +1,82 @@
+"""Large things by their SHA-256, under ``artifacts/``. Standard library only."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from snapml_lab.errors import NotFoundError, StoreDamagedError
+from snapml_lab.store.files import storage_errors
+
+_CHUNK = 1 << 20
+
+
+class Blobs:
+    """Content-addressed files in ``root/ab/cdef…``; a blob is written once and never changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, source: Path | bytes) -> tuple[str, int]:
+        """Copy a file, or bytes, in and return (sha256, size in bytes). The same content is kept once.
+
+        Raises:
+            StorageError: the disk is full; nothing is left behind.
+        """
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.root, prefix=".incoming.")
+            digest, size = hashlib.sha256(), 0
+            try:
+                with os.fdopen(descriptor, "wb") as target:
+                    if isinstance(source, bytes):
+                        digest.update(source)
+                        size = target.write(source)
+                    else:
+                        with source.open("rb") as file:
+                            while chunk := file.read(_CHUNK):
+                                digest.update(chunk)
+                                size += target.write(chunk)
+                    target.flush()
+                    os.fsync(target.fileno())
+                name = digest.hexdigest()
+                final = self._place(name)
+                final.parent.mkdir(exist_ok=True)
+                os.chmod(temporary, 0o444)
+                os.replace(temporary, final)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        return name, size
+
+    def path(self, sha256: str) -> Path:
+        """Return where a blob lies.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        place = self._place(sha256)
+        if not place.is_file():
+            raise NotFoundError(
+                f"The file with content {sha256[:12]} is not in {self.root}.",
+                fix="Copy the workspace again, artifacts/ included.",
+            )
+        return place
+
+    def verified(self, sha256: str) -> bytes:
+        """Read a blob and check that it is what its name says.
+
+        Raises:
+            NotFoundError: there is no such blob.
+            StoreDamagedError: its content has changed.
+        """
+        content = self.path(sha256).read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise StoreDamagedError(
+                f"{self.path(sha256)} no longer holds what was stored.",
+                fix="Restore it from a copy of the workspace, or make it again.",
+            )
+        return content
+
+    def _place(self, sha256: str) -> Path:
+        return self.root / sha256[:2] / sha256[2:]

@@ -1,0 +1,133 @@
+"""The ledger: what happened, in SQLite (WAL). Standard library only, for the job shim uses it too.
+
+One connection a thread; writes are short ``BEGIN IMMEDIATE`` transactions. Whatever a page may show live bumps
+the ledger's revision in the same transaction, so that a watcher asks only for what is newer.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from snapml_lab.errors import StorageError, StoreDamagedError
+from snapml_lab.store.migrations import MIGRATIONS
+
+_BUSY_SECONDS = 30.0
+
+
+class Ledger:
+    """The ledger of one workspace.
+
+    Args:
+        path: the database file; made with its tables if missing.
+
+    Raises:
+        StoreDamagedError: the file is not a ledger, or comes from a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        with _explained(path):
+            self._migrate(self.connection)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._local.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction: all of it, or on any error none.
+
+        Raises:
+            StorageError: the disk is full or read-only.
+            StoreDamagedError: the database is malformed.
+        """
+        with _explained(self.path):
+            connection = self.connection
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with _explained(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        with _explained(self.path):
+            row: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
+            return row
+
+    def revision(self) -> int:
+        """Return the number of the latest change."""
+        row = self.row("SELECT revision FROM meta")
+        return int(row["revision"]) if row else 0
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == len(MIGRATIONS):
+            return
+        if version > len(MIGRATIONS):
+            raise StoreDamagedError(
+                f"{self.path} was written by a newer SnapML Lab (schema {version}; this one knows {len(MIGRATIONS)}).",
+                fix="Upgrade: pip install -U snapml-lab",
+            )
+        with self.write():
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            for migrate in MIGRATIONS[version:]:
+                migrate(connection)
+            connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+
+def bump(connection: sqlite3.Connection) -> int:
+    """Advance the revision inside a transaction and return it; the caller stores it in the rows it changed."""
+    row = connection.execute("UPDATE meta SET revision = revision + 1 RETURNING revision").fetchone()
+    return int(row[0])
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "readonly" in text or "disk I/O" in text or "unable to open" in text:
+            raise StorageError(
+                f"The ledger {path} could not be written: {text}.",
+                fix=f"Free space on its disk, or make {path.parent} writable, and try again.",
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise StoreDamagedError(
+            f"{path} is not a readable ledger: {error}.",
+            fix=f"Move it away and restore a copy; the job folders beside it in {path.parent / 'jobs'} are whole.",
+        ) from error

@@ -1,0 +1,132 @@
+"""The ledger's schema as ordered steps. A step that was released is never edited; a new one is added."""
+
+import sqlite3
+from collections.abc import Callable
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+_FIRST = """
+CREATE TABLE meta (revision INTEGER NOT NULL) STRICT;
+INSERT INTO meta VALUES (0);
+
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    parent TEXT,
+    actor TEXT NOT NULL,
+    uid INTEGER NOT NULL,
+    cpus REAL NOT NULL,
+    notebook TEXT,
+    cell_id TEXT,
+    submitted_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    progress REAL,
+    message TEXT,
+    waiting_for TEXT,
+    containment TEXT,
+    shim_pid INTEGER,
+    shim_start INTEGER,
+    cancel_by REAL,
+    starts INTEGER NOT NULL DEFAULT 0,
+    exit_code INTEGER,
+    reason TEXT,
+    error_code TEXT,
+    error_message TEXT,
+    error_fix TEXT,
+    ingested INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_state ON jobs (state);
+CREATE INDEX jobs_revision ON jobs (revision);
+CREATE INDEX jobs_parent ON jobs (parent);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    job TEXT,
+    parent TEXT,
+    started_at REAL NOT NULL,
+    notebook TEXT,
+    cell_id TEXT,
+    cell_sha256 TEXT,
+    execution_count INTEGER,
+    git_commit TEXT,
+    environment TEXT,
+    dataset TEXT,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE INDEX runs_parent ON runs (parent);
+CREATE INDEX runs_job ON runs (job);
+
+CREATE TABLE params (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    number REAL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX params_number ON params (name, number);
+
+CREATE TABLE metrics (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    at REAL NOT NULL,
+    value REAL,
+    PRIMARY KEY (run, name, step, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE latest_metrics (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    value REAL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX latest_metrics_value ON latest_metrics (name, value);
+
+CREATE TABLE model_versions (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    run TEXT,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    task TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (name, version)
+) STRICT;
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    role TEXT NOT NULL,
+    surface TEXT NOT NULL,
+    command TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    of INTEGER
+) STRICT;
+
+CREATE TABLE environments (
+    sha256 TEXT PRIMARY KEY,
+    python TEXT NOT NULL,
+    packages TEXT NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]

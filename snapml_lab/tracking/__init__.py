@@ -1,0 +1,1 @@
+"""Runs: parameters and metrics, and where each came from."""

@@ -1,0 +1,47 @@
+"""The base of every result a command returns: a small typed model with a text and an HTML form."""
+
+from html import escape
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+
+class View(BaseModel):
+    """A result: JSON for programs, text for logs and terminals, HTML for notebooks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    _shown: bool = PrivateAttr(default=False)
+
+    def text(self) -> str:
+        """Return the whole result as lines of plain text: a line a field, unless a view says better."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        width = max(map(len, fields), default=0)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in fields.items() if value is not None)
+
+    def html(self) -> str:
+        """Return static HTML that is safe whatever the data holds."""
+        return f"<pre>{escape(self.text())}</pre>"
+
+    def bundle(self) -> dict[str, str]:
+        """Return both forms, as a notebook keeps them."""
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+    def shown(self) -> None:
+        """Say that the result is on the screen, so that being a cell's last value does not show it again."""
+        self._shown = True
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if self._shown:
+            self._shown = False
+            return
+        bundle: dict[str, Any] = self.bundle()
+        display(bundle, raw=True)

@@ -1,0 +1,232 @@
+"""Charts from one description in two forms: inline SVG (static, no scripts, no network) and a Plotly figure (live)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+_WIDTH, _HEIGHT = 460, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 40
+_ROW = 24
+_INK = "var(--jp-ui-font-color1,#212121)"
+_DIM = "var(--jp-ui-font-color2,#757575)"
+_GRID = "var(--jp-border-color2,#e0e0e0)"
+_ACCENT = "var(--jp-brand-color1,#1976d2)"
+_PLOTLY_ACCENT = "#1976d2"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points in order of x; drawn as steps, each value holding until the next.
+
+    Attributes:
+        title: what is shown.
+        x_label: with its unit.
+        y_label: with its unit.
+        x: positions.
+        y: values, as many as ``x``.
+        dots: values of everything tried at the same positions, drawn as faint dots; may be empty.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    dots: Sequence[float] = ()
+
+    def svg(self) -> str:
+        """Draw it."""
+        xs, ys = list(self.x), list(self.y)
+        if not xs:
+            return _empty(self.title, _WIDTH, _HEIGHT)
+        x_low, x_high = 0.0, _widen(0.0, max(xs))[1]
+        y_low, y_high = _widen(*_span([*ys, *self.dots]))
+        to_x = _scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT)
+        to_y = _scale(y_low, y_high, _HEIGHT - _BOTTOM, _TOP)
+        parts = [
+            _axes(
+                self.title,
+                self.x_label,
+                self.y_label,
+                _ticks(x_low, x_high),
+                _ticks(y_low, y_high),
+                to_x,
+                to_y,
+            )
+        ]
+        parts += [
+            f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="3" fill="{_DIM}" fill-opacity=".45"/>'
+            for x, y in zip(xs, self.dots, strict=False)
+        ]
+        path = f"M{to_x(xs[0]):.1f} {to_y(ys[0]):.1f}"
+        for x, y in zip(xs[1:], ys[1:], strict=True):
+            path += f"H{to_x(x):.1f}V{to_y(y):.1f}"
+        parts.append(f'<path d="{path}" fill="none" stroke="{_ACCENT}" stroke-width="2"/>')
+        parts.append(f'<circle cx="{to_x(xs[-1]):.1f}" cy="{to_y(ys[-1]):.1f}" r="4" fill="{_ACCENT}"/>')
+        return _svg(self.title, _WIDTH, _HEIGHT, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        return {
+            "data": [
+                {"type": "scatter", "mode": "markers", "x": list(self.x), "y": list(self.dots), "name": "trial",
+                 "marker": {"color": "#9e9e9e", "size": 6}},
+                {"type": "scatter", "mode": "lines", "x": list(self.x), "y": list(self.y), "name": "best so far",
+                 "line": {"shape": "hv", "color": _PLOTLY_ACCENT, "width": 2}},
+            ],
+            "layout": _plotly_layout(self.title, self.x_label, self.y_label),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of an :class:`Intervals` chart."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Values with their intervals, one row each, first row on top."""
+
+    title: str
+    x_label: str
+    bars: Sequence[Bar]
+
+    def svg(self) -> str:
+        """Draw it."""
+        left, height = 170, _TOP + _BOTTOM + _ROW * max(len(self.bars), 1)
+        if not self.bars:
+            return _empty(self.title, _WIDTH, height)
+        low, high = _widen(*_span([value for bar in self.bars for value in (bar.low, bar.high)]))
+        to_x = _scale(low, high, left, _WIDTH - _RIGHT)
+        bottom = height - _BOTTOM
+        parts = [_title(self.title)]
+        for tick in _ticks(low, high, 4):
+            x = to_x(tick)
+            parts.append(f'<path d="M{x:.1f} {_TOP}V{bottom}" stroke="{_GRID}"/>')
+            parts.append(_label(x, bottom + 14, _number(tick), "middle"))
+        parts.append(_label((left + _WIDTH - _RIGHT) / 2, height - 8, self.x_label, "middle"))
+        for index, bar in enumerate(self.bars):
+            y = _TOP + _ROW * (index + 0.5)
+            colour = _ACCENT if bar.strong else _DIM
+            parts.append(_label(left - 8, y + 4, _cut(bar.label, 25), "end", _INK))
+            parts.append(
+                f'<path d="M{to_x(bar.low):.1f} {y}H{to_x(bar.high):.1f}" stroke="{colour}" stroke-width="2"/>'
+            )
+            parts.append(f'<circle cx="{to_x(bar.value):.1f}" cy="{y}" r="4" fill="{colour}"/>')
+        return _svg(self.title, _WIDTH, height, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        bars = list(reversed(self.bars))
+        error = {
+            "type": "data", "symmetric": False,
+            "array": [bar.high - bar.value for bar in bars], "arrayminus": [bar.value - bar.low for bar in bars],
+        }  # fmt: skip
+        trace = {
+            "type": "scatter", "mode": "markers", "x": [bar.value for bar in bars], "y": [bar.label for bar in bars],
+            "error_x": error, "marker": {"size": 9, "color": [_PLOTLY_ACCENT if bar.strong else "#9e9e9e" for bar in bars]},
+        }  # fmt: skip
+        return {"data": [trace], "layout": _plotly_layout(self.title, self.x_label, "")}
+
+
+def _plotly_layout(title: str, x_label: str, y_label: str) -> dict[str, Any]:
+    return {
+        "title": {"text": escape(title), "font": {"size": 14}},
+        "xaxis": {"title": {"text": escape(x_label)}, "automargin": True},
+        "yaxis": {"title": {"text": escape(y_label)}, "automargin": True},
+        "height": 300, "margin": {"l": 60, "r": 20, "t": 40, "b": 45}, "showlegend": False,
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#888888"},
+    }  # fmt: skip
+
+
+def _svg(title: str, width: int, height: int, parts: Sequence[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" width="{width}" '
+        f'height="{height}" viewBox="0 0 {width} {height}" font-family="system-ui,sans-serif" font-size="11">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _empty(title: str, width: int, height: int) -> str:
+    return _svg(title, width, height, [_title(title), _label(width / 2, height / 2, "nothing yet", "middle")])
+
+
+def _axes(
+    title: str,
+    x_label: str,
+    y_label: str,
+    x_ticks: list[float],
+    y_ticks: list[float],
+    to_x: "_Scale",
+    to_y: "_Scale",
+) -> str:
+    bottom = _HEIGHT - _BOTTOM
+    parts = [_title(title)]
+    for tick in y_ticks:
+        parts.append(f'<path d="M{_LEFT} {to_y(tick):.1f}H{_WIDTH - _RIGHT}" stroke="{_GRID}"/>')
+        parts.append(_label(_LEFT - 6, to_y(tick) + 4, _number(tick), "end"))
+    parts += [_label(to_x(tick), bottom + 14, _number(tick), "middle") for tick in x_ticks]
+    parts.append(_label((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, x_label, "middle"))
+    middle = (_TOP + bottom) / 2
+    parts.append(
+        f'<text x="12" y="{middle}" text-anchor="middle" fill="{_DIM}" transform="rotate(-90 12 {middle})">'
+        f"{escape(y_label)}</text>"
+    )
+    return "".join(parts)
+
+
+def _title(text: str) -> str:
+    return f'<text x="4" y="14" font-size="12" font-weight="600" fill="{_INK}">{escape(text)}</text>'
+
+
+def _label(x: float, y: float, text: str, anchor: str, colour: str = _DIM) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
+
+
+class _Scale:
+    def __init__(self, low: float, high: float, start: float, stop: float) -> None:
+        self.low, self.start, self.slope = low, start, (stop - start) / (high - low)
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) * self.slope
+
+
+_scale = _Scale
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    return min(finite), max(finite)
+
+
+def _widen(low: float, high: float) -> tuple[float, float]:
+    """Give the data a little air; a single value gets a range around it."""
+    if high - low < 1e-12 * max(abs(low), abs(high), 1e-9):
+        reach = abs(high) * 0.05 or 1.0
+        return low - reach, high + reach
+    return low - (high - low) * 0.06, high + (high - low) * 0.06
+
+
+def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Return round numbers (1, 2 or 5 times a power of ten) inside a range."""
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}" if abs(value) < 1e-9 or 1e-4 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,71 @@
+"""Tables as aligned text and as HTML; every value is text, whatever it looks like."""
+
+import unicodedata
+from collections.abc import Sequence
+from html import escape
+
+STYLE = (
+    "<style>.snapml{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.45;"
+    "color:var(--jp-ui-font-color1,#212121)}.snapml table{border-collapse:collapse;margin:6px 0}"
+    ".snapml table th,.snapml table td{padding:3px 10px;text-align:left;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}.snapml table td.n,.snapml table th.n{text-align:right}"
+    ".snapml table th{font-weight:600;color:var(--jp-ui-font-color2,#616161)}.snapml table tr.lead td{font-weight:600}"
+    ".snapml .dim{color:var(--jp-ui-font-color2,#757575)}.snapml h4{margin:4px 0;font-size:14px;font-weight:600}"
+    ".snapml svg{max-width:100%;height:auto;display:block}.snapml .row{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:flex-start}.snapml{overflow-x:auto}"
+    ".snapml table td:last-child{white-space:normal;min-width:9em}"
+    ".snapml .bad{color:var(--jp-error-color1,#c62828)}</style>"
+)
+
+
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()
+) -> str:
+    """Align columns with spaces; columns in ``right`` are set to the right. Wide characters count as two."""
+    printable = [[_one_line(cell) for cell in row] for row in rows]
+    widths = [
+        max((_width(row[i]) for row in [list(header), *printable]), default=0) for i in range(len(header))
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            " " * (widths[i] - _width(cell)) + cell if i in right else cell + " " * (widths[i] - _width(cell))
+            for i, cell in enumerate(cells)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(list(header)), line(["─" * width for width in widths]), *map(line, printable)])
+
+
+def html_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    lead: int | None = None,
+) -> str:
+    """Make a table; ``lead`` is the index of a row to set in bold."""
+
+    def cells(tag: str, values: Sequence[str]) -> str:
+        return "".join(
+            f"<{tag}{' class=n' if i in right else ''}>{escape(_one_line(value))}</{tag}>"
+            for i, value in enumerate(values)
+        )
+
+    body = "".join(
+        f"<tr{' class=lead' if i == lead else ''}>{cells('td', row)}</tr>" for i, row in enumerate(rows)
+    )
+    return f"<table><thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def framed(*parts: str) -> str:
+    """Put HTML parts into our frame with its style."""
+    return f'{STYLE}<div class="snapml">{"".join(parts)}</div>'
+
+
+def _one_line(text: str) -> str:
+    """Show control characters instead of obeying them: a name may come from anywhere."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else "�" for c in text.replace("\n", "⏎"))
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
