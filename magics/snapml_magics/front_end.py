@@ -52,6 +52,8 @@ def _origin(shell: Any, cell: str) -> Origin:
 def _metadata(shell: Any) -> dict[str, Any]:
     """Return the metadata of the request being answered; JupyterLab puts the cell's id there."""
     kernel = getattr(shell, "kernel", None)
-    parent = kernel.get_parent() if hasattr(kernel, "get_parent") else {}
+    if kernel is None:
+        return {}
+    parent = kernel.get_parent()
     metadata: dict[str, Any] = parent.get("metadata", {})
     return metadata

@@ -77,7 +77,8 @@ def check(parameter: Parameter, value: Any, *, where: str) -> Any:
         except (ValueError, SyntaxError):
             read = value
         if type(read) is kind or (kind is float and type(read) is int):
-            return kind(read)
+            found: Any = read
+            return kind(found)
     raise InvalidInputError.of(f"{where}: {parameter.name}", value, f"a value of type {parameter.type}")
 
 
