@@ -21,10 +21,10 @@ def iso(seconds: float) -> str:
 
 def human(seconds: float) -> str:
     """Write a duration (seconds) as a person would: ``850 ms``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{max(seconds, 0) * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"

@@ -50,8 +50,8 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        _refuse_network(self.root)
         if not (self.root / ".gitignore").exists():
-            _refuse_network(self.root)
             with storage_errors(self.root):
                 for folder in (self.root, self.root / "catalog", self.jobs, self.root / "artifacts"):
                     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -23,9 +23,9 @@ function render({ model, el }) {
   bar.max = 1;
   bar.setAttribute('aria-label', 'progress');
   const words = document.createElement('span');
+  words.dir = 'auto';
   const stop = document.createElement('button');
   stop.textContent = 'Stop';
-  stop.className = 'jp-mod-styled jp-mod-warn';
   stop.addEventListener('click', async () => {
     stop.disabled = true;
     words.textContent = 'stopping…';
@@ -46,21 +46,28 @@ function render({ model, el }) {
     const value = model.get('progress');
     if (value < 0) bar.removeAttribute('value'); else bar.value = value;
     words.textContent = model.get('message');
-    stop.disabled = model.get('state') !== 'running' && model.get('state') !== 'queued';
+    stop.disabled = !['queued', 'starting', 'running'].includes(model.get('state'));
   };
   model.on('change', draw);
   draw();
-  box.append(bar, words, stop);
+  box.append(bar, stop, words);
   el.append(box);
 }
 export default { render };
 """
 
 _CSS = """
-.snapml-panel { display: flex; align-items: center; gap: 12px; padding: 4px 0; font-size: 13px;
+.snapml-panel { display: flex; align-items: center; gap: 10px; padding: 2px 0 4px; font-size: 13px;
   color: var(--jp-ui-font-color1); font-variant-numeric: tabular-nums; }
-.snapml-panel progress { width: 180px; accent-color: var(--jp-brand-color1); }
-.snapml-panel span { flex: 1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.snapml-panel progress { flex: none; width: 200px; accent-color: var(--jp-brand-color1); }
+.snapml-panel button { flex: none; padding: 2px 12px; font: inherit; cursor: pointer; border-radius: 3px;
+  color: var(--jp-ui-font-color1); background: var(--jp-layout-color1); border: 1px solid var(--jp-border-color0); }
+.snapml-panel button:hover { background: var(--jp-layout-color2); }
+.snapml-panel button:disabled { color: var(--jp-ui-font-color3); cursor: default; }
+.snapml-panel button:focus-visible { outline: 2px solid var(--jp-brand-color1); outline-offset: 1px; }
+.snapml-panel span { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.snapml-curve text { fill: var(--jp-ui-font-color1) !important; font-family: var(--jp-ui-font-family) !important; }
+.snapml-curve .gridlayer path { stroke: var(--jp-border-color2) !important; }
 """
 
 
@@ -74,7 +81,7 @@ class _Controls(anywidget.AnyWidget):
 
 
 class Panel:
-    """Progress, stop, and the charts of a view that has them.
+    """Progress and stop above the picture, and below it the curve of a view that has one.
 
     Args:
         job: the id of the job to stop.
@@ -82,9 +89,8 @@ class Panel:
 
     def __init__(self, job: str) -> None:
         self._controls = _Controls(job=job)
-        self._box = ipywidgets.VBox([self._controls])
-        self._figures: dict[str, Any] = {}
-        self._handle = display(self._box, display_id=True)
+        self._curve: Any = None
+        self._outputs = [_Output(self._controls)]
 
     def show(self, view: View, job: Job) -> None:
         """Bring the panel up to date."""
@@ -98,20 +104,30 @@ class Panel:
         if len(chart.x) < 2:
             return
         drawn = chart.plotly()
-        if "curve" not in self._figures:
-            self._figures["curve"] = go.FigureWidget(drawn)
-            self._box.children = [self._controls, self._figures["curve"]]
+        if self._curve is None:
+            self._curve = go.FigureWidget(drawn)
+            self._outputs.append(_Output(ipywidgets.VBox([self._curve]).add_class("snapml-curve")))
             return
-        figure = self._figures["curve"]
-        with figure.batch_update():
-            for trace, new in zip(figure.data, drawn["data"], strict=True):
+        with self._curve.batch_update():
+            for trace, new in zip(self._curve.data, drawn["data"], strict=True):
                 trace.x, trace.y = new["x"], new["y"]
 
     def close(self) -> None:
         """Take it away: what stays is the picture."""
-        for figure in self._figures.values():
-            figure.close()
-        self._controls.close()
-        self._box.close()
+        if self._curve is not None:
+            self._curve.close()
+        for output in self._outputs:
+            output.close()
+
+
+class _Output:
+    """A widget in an output of its own, which is empty once the widget is gone."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+        self._handle = display(widget, display_id=True)
+
+    def close(self) -> None:
+        self._widget.close()
         if self._handle is not None:
-            self._handle.update({"text/plain": ""}, raw=True)
+            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)

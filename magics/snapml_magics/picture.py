@@ -1,7 +1,7 @@
 """The picture of work in progress: static HTML updated in place, and beside it a live panel where a person watches.
 
-The picture is an output of its own and stays; the panel is a widget, made only for a live front end, and is taken away
-when the work ends.
+The picture is an output of its own and stays; the panel is made of widgets around it, only for a live front end, and
+is taken away when the work ends.
 """
 
 import time
@@ -35,12 +35,11 @@ class Picture:
         return self
 
     def show(self, view: View, job: Job) -> None:
-        """Draw a state of the work; states that follow each other too fast are skipped, the last one is drawn by ``last``."""
-        if self._handle is not None and time.monotonic() - self._drawn < _LEAST_SECONDS:
-            return
-        self._draw(view)
+        """Draw a state of the work; where states follow each other too fast this waits, and the caller passes some over."""
+        time.sleep(max(self._drawn + _LEAST_SECONDS - time.monotonic(), 0.0))
         if self._live:
             self._show_panel(view, job)
+        self._draw(view)
 
     def last(self, view: View) -> None:
         """Draw the end; it stays."""

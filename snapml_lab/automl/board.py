@@ -5,7 +5,7 @@ from html import escape
 from snapml_lab import clock
 from snapml_lab.automl.families import BASELINE
 from snapml_lab.automl.task import Metric
-from snapml_lab.jobs.model import Job
+from snapml_lab.jobs.model import Job, State
 from snapml_lab.registry import versions
 from snapml_lab.stats import corrected_resampled_t, holm
 from snapml_lab.tracking import runs
@@ -108,7 +108,8 @@ class Board(View):
                 f"[{held.low:.4f}, {held.high:.4f}] on {held.rows} held-out rows"
             )
         best = f"; best so far {self.trials[0].name} {self.trials[0].score:.4f}" if self.trials else ""
-        return f"AutoML {self.state}: {self.message or 'starting'}{best}"
+        doing = "" if State(self.state).ended else f": {self.message or 'starting'}"
+        return f"AutoML {self.state}{doing}{best}"
 
     def verdict(self) -> str | None:
         """Say how the winner compares with the baseline, and whether that could be chance."""
@@ -118,7 +119,7 @@ class Board(View):
         chance = "could be chance" if held.could_be_chance else "not chance"
         return (
             f"Baseline {held.baseline:.4f}; better by {held.improvement:.4f} "
-            f"[{held.improvement_low:.4f}, {held.improvement_high:.4f}], p = {_p(held.p_value)}: {chance}."
+            f"[{held.improvement_low:.4f}, {held.improvement_high:.4f}], {_p(held.p_value)}: {chance}."
         )
 
     def about(self) -> str:
@@ -153,7 +154,7 @@ class Board(View):
             [
                 str(rank), row.name, f"{row.score:.4f}", f"[{row.low:.4f}, {row.high:.4f}]", f"{row.seconds:.2f}",
                 "leader" if row.p_value is None else
-                f"p = {_p(row.p_value)}{', could be chance' if row.could_be_chance else ''}",
+                f"{_p(row.p_value)}{', could be chance' if row.could_be_chance else ''}",
                 ", ".join(f"{key}={value}" for key, value in row.params.items()) or "defaults",
             ]
             for rank, row in enumerate(self.trials[:_SHOWN], 1)
@@ -227,4 +228,4 @@ def _folds(trial: runs.Run) -> list[float]:
 
 
 def _p(value: float) -> str:
-    return "<0.001" if value <= 0.001 else f"{value:.3f}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

@@ -59,7 +59,7 @@ def sign(frame: "pd.DataFrame", target: str, classes: list[str]) -> Signature:
         known = column.dropna()
         if known.empty:
             left_out[name] = "no values"
-        elif len(known) == len(column) and (column == column.iloc[0]).all():
+        elif len(known) == len(column) and _alike(column):
             left_out[name] = "one value only"
         elif types.is_bool_dtype(column):
             categorical.append(name)
@@ -81,6 +81,12 @@ def sign(frame: "pd.DataFrame", target: str, classes: list[str]) -> Signature:
             fix="Add columns of numbers or of few categories.",
         )
     return Signature(numeric, times, categorical, left_out, target, classes)
+
+
+def _alike(column: "pd.Series") -> bool:
+    """Say whether all values are the same; objects, lists among them, are compared as text."""
+    plain = column.astype(str) if column.dtype == object else column
+    return bool((plain == plain.iloc[0]).all())
 
 
 def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
@@ -106,7 +112,12 @@ def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
             ) from error
         columns[name] = values.where(values.abs() != float("inf"))
     for name in signature.times:
-        instants = pd.to_datetime(frame[name], utc=True, errors="coerce")
+        try:
+            instants = pd.to_datetime(frame[name], utc=True)
+        except (ValueError, TypeError) as error:
+            raise InvalidInputError(
+                f"data: column {name!r} was instants at training: {error}.", fix="Mend that column."
+            ) from error
         seconds = (instants - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
         columns[name] = seconds / _SECONDS_A_DAY
     for name in signature.categorical:

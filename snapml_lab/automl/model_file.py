@@ -1,5 +1,7 @@
 """Trained scikit-learn models on disk, by skops: no pickle, and only types we know are opened. Needs skops."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +32,30 @@ def load(path: Path) -> Any:
     Raises:
         UnsafeFileError: it is no skops file, or holds types that could run code.
     """
-    import zipfile
-
     import skops.io
 
-    try:
+    with _refusing(path):
         unknown = set(skops.io.get_untrusted_types(file=path)) - _KNOWN
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise UnsafeFileError(
-            f"{path.name} is not a skops model: {error}.", fix="Make the model again with automl."
-        ) from error
     if unknown:
         raise UnsafeFileError(
             f"{path.name} holds types that could run code when opened: {', '.join(sorted(unknown))}.",
             fix="Use a model made by automl, or retrain it here.",
         )
-    return skops.io.load(path, trusted=sorted(_KNOWN))
+    with _refusing(path):
+        return skops.io.load(path, trusted=sorted(_KNOWN))
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Refuse a file that its reader stumbles over; one that is damaged or foreign can make it raise anything."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise UnsafeFileError(
+            f"{path.name} is not a skops model: {error}.", fix="Make the model again with automl."
+        ) from error
 
 
 def libraries() -> dict[str, str]:

@@ -14,13 +14,12 @@ from typing import Any
 from snapml_lab import ids
 from snapml_lab.automl import features, model_file, scoring
 from snapml_lab.automl.families import BASELINE, Family, families
-from snapml_lab.automl.task import Metric, Problem, Task, pose
+from snapml_lab.automl.task import HELD_OUT, Metric, Problem, Task, pose
 from snapml_lab.data import tables
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.workspace import open_workspace
 
-_HELD_OUT = 0.2
 _FOLDS = 5
 _SEARCH_SHARE = 0.85
 """Of the time given; the rest is for judging and refitting the winner."""
@@ -121,7 +120,7 @@ def _material(frame: Any, problem: Problem) -> Material:
         truth = np.asarray([str(value) for value in truth], dtype=object)
     classes = sorted(set(truth)) if classify else []
     kept, held = train_test_split(
-        np.arange(len(frame)), test_size=_HELD_OUT, random_state=0, stratify=truth if classify else None
+        np.arange(len(frame)), test_size=HELD_OUT, random_state=0, stratify=truth if classify else None
     )
     # Columns are judged by the rows to choose by alone: the others are not looked at.
     signature = features.sign(frame.iloc[kept], problem.target, list(classes))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _LEAST_ROWS = 20
 _LEAST_OF_CLASS = 3
 _MOST_CLASSES = 100
+HELD_OUT = 0.2
+"""Share of the rows that is set aside to judge the winner."""
 
 
 class Task(StrEnum):
@@ -92,9 +94,12 @@ def pose(
         )
     if len(values) < _LEAST_ROWS:
         raise InvalidInputError.of("data", f"{len(values)} rows with a target", f"at least {_LEAST_ROWS}")
-    kinds = int(values.nunique())
+    try:
+        kinds = int(values.nunique())
+    except TypeError as error:  # lists and dicts cannot be told apart by hashing
+        raise InvalidInputError.of("target", target, f"numbers, text or booleans; {error}") from error
     if kinds == 1:
-        only = values.iloc[0]
+        only = values.tolist()[0]
         raise InvalidInputError(
             f"target: every row of {target!r} is {only!r}; there is nothing to tell apart.",
             fix="Choose another target, or add rows of other classes.",
@@ -143,10 +148,17 @@ def _check_classes(values: "pd.Series", target: str, kinds: int) -> None:
             "Is it an id? Choose another column, or --task regression.",
         )
     counts = values.value_counts()
+    counts = counts[counts > 0]  # a categorical column counts classes that no row has, too
     if counts.iloc[-1] < _LEAST_OF_CLASS:
         raise InvalidInputError(
-            f"target: class {counts.index[-1]!r} of {target!r} has {counts.iloc[-1]} row(s), fewer than {_LEAST_OF_CLASS}.",
+            f"target: class {counts.index.tolist()[-1]!r} of {target!r} has {counts.iloc[-1]} row(s), fewer than {_LEAST_OF_CLASS}.",
             fix="Drop or merge that class, or add rows of it.",
+        )
+    held_out = math.ceil(len(values) * HELD_OUT)
+    if held_out < kinds:
+        raise InvalidInputError(
+            f"target: {target!r} has {kinds} classes, more than the {held_out} of {len(values)} rows that are set aside.",
+            fix="Add rows, or merge classes.",
         )
 
 

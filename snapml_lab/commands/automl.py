@@ -41,12 +41,14 @@ def automl(
         task: binary, multiclass or regression; default: told from the target.
         name: what to call the model; default: the table's name and the target.
     """
+    from snapml_lab.automl import features
     from snapml_lab.automl.task import pose
     from snapml_lab.data import tables
 
     _need_sklearn()
     table = tables.read(ws, data, call.namespace)
     problem = pose(table.frame, target, task=task, metric=metric)
+    features.sign(table.frame, target, [])  # raises where no column can be learnt from
     model = versions.check_name(name or _model_name(table.name, target))
     dataset = tables.keep(ws, table)
     spec = {
@@ -133,6 +135,8 @@ def predict(
     from snapml_lab.data import tables
 
     _need_sklearn()
+    if out is not None and (not Path(out).parent.is_dir() or Path(out).is_dir()):
+        raise InvalidInputError.of("out", out, "a file in a folder that exists")
     found = versions.find(ws.ledger, model)
     table = tables.read(ws, data, call.namespace)
     ws.blobs.verified(found.blob)
@@ -146,10 +150,7 @@ def predict(
         path=out,
     )
     if out is not None:
-        path = Path(out)
-        if not path.parent.is_dir():
-            raise InvalidInputError.of("out", out, "a file in a folder that exists")
-        replace(path, view.frame.to_csv(index=False).encode())
+        replace(Path(out), view.frame.to_csv(index=False).encode())
     return view
 
 

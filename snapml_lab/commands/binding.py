@@ -5,14 +5,14 @@ import inspect
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import cyclopts
+from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from snapml_lab.commands.core import Command, Surface, commands
-from snapml_lab.commands.types import Data
-from snapml_lab.errors import InvalidInputError
+from snapml_lab.errors import InvalidInputError, UnknownCommandError
 
 _BACKGROUND = Annotated[
     bool,
@@ -36,13 +36,15 @@ def bind(tokens: Sequence[str], surface: Surface) -> Bound:
     """Read words as a command.
 
     Raises:
-        InvalidInputError: no such command or option, or a value of the wrong type; with a suggestion.
+        UnknownCommandError: no such command; with a suggestion.
+        InvalidInputError: no such option, or a value of the wrong type; with a suggestion.
     """
     app = _app(surface)
     try:
         function, found, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)[:3]
     except cyclopts.CycloptsError as error:
-        raise InvalidInputError(
+        unknown = isinstance(error, cyclopts.UnknownCommandError)
+        raise (UnknownCommandError if unknown else InvalidInputError)(
             _sentence(str(error)), fix=f"See: {' '.join(_known_words(app, tokens))} --help"
         ) from error
     command = getattr(function, "snapml_command", None)
@@ -61,6 +63,7 @@ def _app(surface: Surface) -> cyclopts.App:
         help="MLOps and LLMOps in one place, inside Jupyter.",
         version_flags=[],
         help_format="plaintext",
+        default_parameter=cyclopts.Parameter(negative_iterable=()),
     )
     groups: dict[str, cyclopts.App] = {}
     for command in commands().values():
@@ -84,12 +87,9 @@ def _callable(command: Command) -> Callable[..., Any]:
     def asked(**_: Any) -> None:
         """Stand for the command; it is dispatched, never called."""
 
-    parameters = []
-    for item in command.parameters.values():
-        hint = item.annotation
-        if hint == Data:
-            hint = Annotated[(str, *get_args(hint)[1:])]
-        parameters.append(item.replace(annotation=hint))
+    parameters = [
+        item.replace(annotation=_unchecked(item.annotation)) for item in command.parameters.values()
+    ]
     if command.picture:
         extra = inspect.Parameter(
             "background", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_BACKGROUND
@@ -101,6 +101,15 @@ def _callable(command: Command) -> Callable[..., Any]:
     asked.__name__ = command.words[-1]
     asked.snapml_command = command  # type: ignore[attr-defined]
     return asked
+
+
+def _unchecked(hint: Any) -> Any:
+    """Return a type without its limits: the dispatcher checks them, in the same words on every surface."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, *more = get_args(hint)
+    kept = [part for part in more if not isinstance(part, FieldInfo)]
+    return Annotated[(str if kind is Any else kind, *kept)] if kept else kind
 
 
 def _group_help(name: str) -> str:

@@ -50,7 +50,7 @@ def candidates(
 
 def _wanted(command: Command, rest: list[str]) -> Parameter | None:
     """Return the parameter whose value is being typed."""
-    if rest and rest[-1].startswith("--"):
+    if rest and rest[-1].startswith("--") and _takes_value(command, rest[-1]):
         return command.parameters.get(rest[-1][2:].replace("-", "_"))
     positional = [item for item in command.parameters.values() if item.kind is not Parameter.KEYWORD_ONLY]
     given = 0
@@ -58,11 +58,17 @@ def _wanted(command: Command, rest: list[str]) -> Parameter | None:
     for word in rest:
         if skip:
             skip = False
-        elif word.startswith("--"):
-            skip = True
+        elif word.startswith("-"):
+            skip = _takes_value(command, word)
         else:
             given += 1
     return positional[given] if given < len(positional) else None
+
+
+def _takes_value(command: Command, option: str) -> bool:
+    """Say whether a word follows an option: a flag, and --background, stand alone."""
+    parameter = command.parameters.get(option.lstrip("-").replace("-", "_"))
+    return parameter is not None and parameter.annotation is not bool
 
 
 def _values(

@@ -88,7 +88,7 @@ def logs(
     """
     found = queue.get(ws, job)
     page = log_files.read(JobFolder(ws.jobs / found.id), offset, limit)
-    ended = found.ended and len(page.text.encode()) < limit
+    ended = found.ended and page.next_offset >= page.total
     return LogPage(
         job=found.id, content=page.text, offset=page.offset, next_offset=page.next_offset, ended=ended
     )

@@ -50,7 +50,7 @@ def read(path: Path, given: dict[str, str]) -> tuple[Pipeline, dict[str, Any]]:
         raise NotFoundError(f"There is no pipeline {str(path)!r}.", fix="Give the path of a YAML file.")
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date that is none
         raise InvalidInputError(
             f"{path.name} is not YAML: {' '.join(str(error).split())}.", fix="Mend that line."
         ) from error
@@ -119,7 +119,7 @@ def _check_steps(pipeline: Pipeline, path: Path, values: dict[str, Any]) -> None
                 if not output and source not in values:
                     raise InvalidInputError(
                         f"Step {step.name!r}: there is no parameter ${{{source}}}.",
-                        fix=f"Known: {', '.join(values)}.",
+                        fix=f"Known: {', '.join(values) or 'none'}.",
                     )
             if not any(output for _, output in references):
                 check(takes[name], resolve(value, values, {}), where=f"step {step.name!r}")

@@ -12,6 +12,8 @@ from typing import Any
 from snapml_lab.errors import InvalidInputError
 
 _PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+_NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+"""What ``ast.literal_eval`` raises on text that is no value (its documentation names them)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def declared(notebook: Path) -> dict[str, Parameter]:
         ) from error
     try:
         body = [statement for source in sources for statement in ast.parse(source).body]
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte
         raise InvalidInputError(
             f"{notebook.name}: its parameters cell is not Python: {error}.", fix="Mend that cell."
         ) from error
@@ -74,16 +76,21 @@ def check(parameter: Parameter, value: Any, *, where: str) -> Any:
     if isinstance(value, str) and kind is not str:
         try:
             read = ast.literal_eval(value.capitalize() if kind is bool else value)
-        except (ValueError, SyntaxError):
+        except _NO_LITERAL:
             read = value
         if type(read) is kind or (kind is float and type(read) is int):
             found: Any = read
             return kind(found)
-    raise InvalidInputError.of(f"{where}: {parameter.name}", value, f"a value of type {parameter.type}")
+    raise InvalidInputError.of(
+        f"{where}: {parameter.name}",
+        value,
+        f"a value of type {parameter.type}",
+        f"Its default is {parameter.default!r}: write it like that.",
+    )
 
 
 def _literal(node: ast.expr | None) -> Any:
     try:
         return None if node is None else ast.literal_eval(node)
-    except ValueError:
+    except _NO_LITERAL:
         return None

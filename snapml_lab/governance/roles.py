@@ -4,7 +4,7 @@ import getpass
 import os
 from enum import StrEnum
 
-from snapml_lab.errors import NotAllowedError
+from snapml_lab.errors import InvalidInputError, NotAllowedError
 from snapml_lab.workspace import Workspace
 
 
@@ -54,13 +54,24 @@ def role_of(ws: Workspace, actor: str) -> Role:
     The account that owns the workspace is its admin, whoever else is declared. Where no role is declared at all, the
     workspace belongs to one account and whoever acts through it is its owner, an admin; where some are, a person
     without one is a viewer.
+
+    Raises:
+        InvalidInputError: what is declared is no role.
     """
     if actor == account():
         return Role.ADMIN
     declared = ws.catalog.all("roles")
     if not declared:
         return Role.ADMIN
-    return Role(declared.get(actor, {}).get("role", Role.VIEWER))
+    role = declared.get(actor, {}).get("role", Role.VIEWER)
+    if role not in list(Role):
+        raise InvalidInputError.of(
+            f"role of {actor}",
+            role,
+            f"one of {', '.join(Role)}",
+            f"Mend {ws.root / 'catalog' / 'roles.json'}.",
+        )
+    return Role(role)
 
 
 def authorise(role: Role, effect: Effect, command: str) -> None:

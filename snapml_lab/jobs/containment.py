@@ -16,6 +16,7 @@ from snapml_lab.jobs import processes
 _PR_SET_CHILD_SUBREAPER = 36
 _PREFIX = "snapml-"
 _SWEEP_SECONDS = 5.0
+_LEFT_SECONDS = 1.0
 
 
 class Containment:
@@ -23,18 +24,25 @@ class Containment:
 
     Args:
         job: the job's id; names the cgroup.
+        note: file to write the cgroup's path to, for :func:`end_cgroup`.
 
     Attributes:
         reached: ``cgroup``, ``subreaper`` or ``group``.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, note: Path) -> None:
         self.reached = "group"
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
             self.reached = "subreaper"
-        self._cgroup = _make_cgroup(job)
+        self._without = self.reached
+        self._cgroup = _make_cgroup(job, note)
         if self._cgroup is not None:
             self.reached = "cgroup"
+
+    def forgo_cgroup(self) -> None:
+        """Go on with the next best: the cgroup could be made, but not entered."""
+        self.close()
+        self._cgroup, self.reached = None, self._without
 
     def enter(self) -> None:
         """Put the calling process in; runs in the payload between fork and exec."""
@@ -61,11 +69,10 @@ class Containment:
     def end(self, payload: int, nonce: str) -> list[int]:
         """Kill all of the tree, and return the processes that could not be ended."""
         deadline = time.monotonic() + _SWEEP_SECONDS
+        self._kill_cgroup()
         left = self._left(payload, nonce)
         while left and time.monotonic() < deadline:
-            if self._cgroup is not None:
-                with contextlib.suppress(OSError):
-                    (self._cgroup / "cgroup.kill").write_text("1")
+            self._kill_cgroup()
             processes.kill_all(left)
             time.sleep(0.01)
             _reap(except_for=payload)
@@ -75,12 +82,43 @@ class Containment:
     def close(self) -> None:
         """Remove the cgroup once it is empty."""
         if self._cgroup is not None:
+            _remove(self._cgroup)
+
+    def _kill_cgroup(self) -> None:
+        """Kill all in the cgroup and in those the payload made below it, which ``members`` does not see."""
+        if self._cgroup is not None:
             with contextlib.suppress(OSError):
-                self._cgroup.rmdir()
+                (self._cgroup / "cgroup.kill").write_text("1")
 
     def _left(self, payload: int, nonce: str) -> list[int]:
         left = {*self.members(payload), *processes.bearing(nonce)}
         return [pid for pid in left if processes.state(pid) not in (None, "Z")]
+
+
+def end_cgroup(job: str, note: Path) -> bool:
+    """Kill whatever is left in the cgroup of a job whose shim is gone, and remove it; say whether nothing is left."""
+    try:
+        group = Path(note.read_text())
+    except (OSError, ValueError):
+        return True
+    if group.name != f"{_PREFIX}{job}" or not group.is_dir():
+        return True
+    deadline = time.monotonic() + _LEFT_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            (group / "cgroup.kill").write_text("1")
+        _remove(group)
+        if not group.is_dir():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _remove(group: Path) -> None:
+    """Remove a cgroup with those below it, as far as they are empty."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def _reap(except_for: int) -> None:
@@ -96,7 +134,7 @@ def _reap(except_for: int) -> None:
             os.waitpid(found.si_pid, os.WNOHANG)
 
 
-def _make_cgroup(job: str) -> Path | None:
+def _make_cgroup(job: str, note: Path) -> Path | None:
     """Make a cgroup for the payload beside where this process is, leaving any other job's first; None if not allowed."""
     with contextlib.suppress(OSError, ValueError, StopIteration):
         mount = next(
@@ -113,7 +151,8 @@ def _make_cgroup(job: str) -> Path | None:
         if outside != parts:
             (home / "cgroup.procs").write_text(str(os.getpid()))
         made = home / f"{_PREFIX}{job}"
-        made.mkdir()
+        note.write_text(str(made))
+        made.mkdir(exist_ok=True)
         if (made / "cgroup.kill").exists() and os.access(made / "cgroup.procs", os.W_OK):
             return made
         made.rmdir()

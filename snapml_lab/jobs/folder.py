@@ -59,6 +59,16 @@ class JobFolder(NamedTuple):
         return self.path / "stderr.log"
 
     @property
+    def cgroup(self) -> Path:
+        """Names the payload's cgroup, so that a tick can end it where the shim is gone."""
+        return self.path / "cgroup"
+
+    @property
+    def shim_log(self) -> Path:
+        """The shim's own diary."""
+        return self.path / "shim.log"
+
+    @property
     def log_index(self) -> Path:
         """Which piece of which stream came when; see ``logs``."""
         return self.path / "log.idx"
@@ -96,5 +106,8 @@ def read_exit(folder: JobFolder) -> dict[str, Any] | None:
     line, newline, _ = content.partition(b"\n")
     if not newline:
         return None
-    record: dict[str, Any] = json.loads(line)
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
     return record

@@ -5,9 +5,11 @@ exactly once whoever reads it: the shim, or the tick that finds a dead one.
 """
 
 import json
+import os
 import sqlite3
 from typing import Any
 
+from snapml_lab.errors import StorageError
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.registry import versions
 from snapml_lab.store.blobs import Blobs
@@ -15,6 +17,11 @@ from snapml_lab.store.ledger import Ledger, bump
 from snapml_lab.tracking import record
 
 _BATCH_BYTES = 4 << 20
+_UNREADABLE = (
+    ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
+)  # fmt: skip
+"""What a line that is not an event can raise: a payload may write anything, and it must cost only that line."""
 
 
 def ingest(ledger: Ledger, blobs: Blobs, job: str, folder: JobFolder) -> int:
@@ -41,7 +48,9 @@ def _batch(ledger: Ledger, blobs: Blobs, job: str, folder: JobFolder) -> tuple[i
         content = file.read(_BATCH_BYTES)
     whole, newline, _ = content.rpartition(b"\n")
     if not newline:
-        return 0, False
+        if len(content) < _BATCH_BYTES:
+            return 0, False
+        whole = content  # a line longer than a batch is no event: it is passed over, a batch at a time
     lines = whole.split(b"\n")
     events = [_parsed(line, folder, blobs) for line in lines]
     with ledger.write() as connection:
@@ -50,11 +59,14 @@ def _batch(ledger: Ledger, blobs: Blobs, job: str, folder: JobFolder) -> tuple[i
             return 0, True
         revision = bump(connection)
         for line, event in zip(lines, events, strict=True):
+            connection.execute("SAVEPOINT event")
             try:
                 _apply(connection, job, event, revision)
-            except (ValueError, KeyError, TypeError, AttributeError, sqlite3.IntegrityError) as error:
+            except _UNREADABLE as error:
+                connection.execute("ROLLBACK TO event")
                 record.log_param(connection, job, "snapml.unread_event", f"{error!r}: {line[:200]!r}")
-        offset += len(whole) + 1
+            connection.execute("RELEASE event")
+        offset += len(whole) + len(newline)
         connection.execute("UPDATE jobs SET ingested = ?, revision = ? WHERE id = ?", (offset, revision, job))
         connection.execute("UPDATE runs SET revision = ? WHERE id = ?", (revision, job))
     return len(lines), len(content) == _BATCH_BYTES
@@ -68,8 +80,12 @@ def _parsed(line: bytes, folder: JobFolder, blobs: Blobs) -> dict[str, Any]:
             path = (folder.path / event["path"]).resolve()
             if not path.is_relative_to(folder.path.resolve()):
                 raise ValueError(f"{event['path']} is outside the job's folder")
+            if not path.is_file() or not os.access(path, os.R_OK):
+                raise ValueError(f"{event['path']} is not a file that can be read")
             event["blob"], event["size"] = blobs.put(path)
-    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+    except StorageError:
+        raise
+    except (*_UNREADABLE, OSError) as error:
         return {"type": repr(error)}
     fields: dict[str, Any] = event
     return fields

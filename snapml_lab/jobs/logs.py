@@ -4,6 +4,7 @@ The index is fixed-size records ``(time, stream, length)``: read in order they i
 written, and any byte offset into the merged text can be found without reading what is before it twice.
 """
 
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -12,6 +13,8 @@ from snapml_lab.jobs.folder import JobFolder
 
 _RECORD = struct.Struct("<dBI")
 STDOUT, STDERR = 1, 2
+_LONGEST_CHARACTER = 4
+"""Bytes of UTF-8 (RFC 3629)."""
 
 
 class LogWriter:
@@ -25,12 +28,20 @@ class LogWriter:
         self._index = folder.log_index.open("ab", buffering=0)
 
     def write(self, stream: int, at: float, piece: bytes) -> None:
-        """Append a piece; where the disk is full it is dropped, for the payload must not be held up by its log."""
+        """Append a piece; where the disk is full it is dropped, for the payload must not be held up by its log.
+
+        What was written of it is in both the stream and the index, or in neither: a part would shift all that follows.
+        """
+        file = self._files[stream]
+        ends = [(part, os.fstat(part.fileno()).st_size) for part in (file, self._index)]
         try:
-            written = self._files[stream].write(piece) or 0
-            self._index.write(_RECORD.pack(at, stream, written))
+            written = file.write(piece) or 0
+            if self._index.write(_RECORD.pack(at, stream, written)) == _RECORD.size:
+                return
         except OSError:
-            return
+            pass
+        for part, end in ends:
+            part.truncate(end)
 
     def close(self) -> None:
         """Close the files."""
@@ -39,23 +50,25 @@ class LogWriter:
 
 
 class Page(NamedTuple):
-    """A part of the merged log: ``text`` from byte ``offset`` up to ``next_offset``."""
+    """A part of the merged log: ``text`` from byte ``offset`` up to ``next_offset``, of ``total`` bytes so far."""
 
     text: str
     offset: int
     next_offset: int
+    total: int
 
 
 def read(folder: JobFolder, offset: int = 0, limit: int = 1 << 20) -> Page:
     """Return the merged log from a byte offset, at most ``limit`` bytes; a negative offset counts from the end.
 
-    Bytes that are not UTF-8 are shown as U+FFFD. A page never cuts a character in two unless it is at the log's end.
+    Bytes that are not UTF-8 are shown as U+FFFD. A page never cuts a character in two unless it is at the log's end,
+    so it has room for one at least, whatever the limit.
     """
     pieces = _pieces(folder.log_index)
     total = sum(length for _, length in pieces)
     if offset < 0:
         offset = max(total + offset, 0)
-    stop = min(offset + limit, total)
+    stop = min(offset + max(limit, _LONGEST_CHARACTER), total)
     content = bytearray()
     position = 0
     reached = {STDOUT: 0, STDERR: 0}
@@ -72,7 +85,7 @@ def read(folder: JobFolder, offset: int = 0, limit: int = 1 << 20) -> Page:
             break
     if stop < total:
         stop -= _cut_character(content)
-    return Page(content.decode("utf-8", "replace"), offset, max(stop, offset))
+    return Page(content.decode("utf-8", "replace"), offset, max(stop, offset), total)
 
 
 def _pieces(index: Path) -> list[tuple[int, int]]:
@@ -86,7 +99,7 @@ def _pieces(index: Path) -> list[tuple[int, int]]:
 
 def _cut_character(content: bytearray) -> int:
     """Drop the bytes of a character that is not whole from the end; return how many."""
-    for back in range(1, min(4, len(content)) + 1):
+    for back in range(1, min(_LONGEST_CHARACTER, len(content)) + 1):
         byte = content[-back]
         if byte < 0x80:
             return 0

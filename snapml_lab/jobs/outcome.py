@@ -52,7 +52,8 @@ def _error(job: str, folder: JobFolder, record: dict[str, Any] | None, reason: s
         }
     left = read_json(folder.result)
     if isinstance(left, dict) and isinstance(left.get("error"), dict):
-        return {key: str(value) for key, value in left["error"].items()}
+        told = {key: str(value) for key, value in left["error"].items()}
+        return {"code": "error", "message": "It failed and did not say why.", "fix": logs, **told}
     if reason == "time_limit":
         return {
             "code": "time_limit",
@@ -65,12 +66,17 @@ def _error(job: str, folder: JobFolder, record: dict[str, Any] | None, reason: s
             "message": f"It could not be started: {record.get('detail', '')}.",
             "fix": logs,
         }
-    number = record.get("signal")
-    if number:
-        message = f"It was killed by {signal.Signals(number).name}."
-        return {"code": "killed", "message": message, "fix": logs}
+    if number := record.get("signal"):
+        return {"code": "killed", "message": f"It was killed by {_signal_name(number)}.", "fix": logs}
     message = f"It exited with code {record.get('exit_code')}{_last_words(folder)}"
     return {"code": "exit_code", "message": message, "fix": logs}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals between the first and the last have no name
+        return f"signal {number}"
 
 
 def _last_words(folder: JobFolder) -> str:

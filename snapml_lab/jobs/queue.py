@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from snapml_lab import clock, ids
-from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError
 from snapml_lab.jobs import events, processes
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State, Work
@@ -36,6 +36,7 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
 
     Raises:
         StorageError: the disk is full; no job is left behind.
+        ConflictError: the job this process is part of is being cancelled.
     """
     job = ids.new()
     folder = JobFolder(ws.jobs / job)
@@ -53,10 +54,11 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
         replace_json(folder.launch, launch)
         with ws.ledger.write() as connection:
             revision, now = bump(connection), clock.now()
+            parent = _parent(ws)
             connection.execute(
                 "INSERT INTO jobs (id, kind, name, state, parent, actor, uid, cpus, notebook, cell_id, submitted_at,"
                 " revision) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job, work.kind, work.name, _parent(ws), actor, os.getuid(), work.cpus, origin.notebook,
+                (job, work.kind, work.name, parent, actor, os.getuid(), work.cpus, origin.notebook,
                  origin.cell_id, now, revision),
             )  # fmt: skip
             record.create(
@@ -123,7 +125,8 @@ def count(ws: Workspace) -> int:
 def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
     """Stop a job and the jobs it submitted: SIGTERM to the whole tree, SIGKILL after ``grace`` seconds.
 
-    A queued job never starts; one that has ended stays as it is. Returns at once, mostly in the state ``stopping``.
+    A queued job never starts; one that has ended stays as it is; asked again, the shorter grace counts. Returns at
+    once, mostly in the state ``stopping``.
     """
     job = get(ws, reference)
     folder = JobFolder(ws.jobs / job.id)
@@ -135,8 +138,8 @@ def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
             (now, bump(connection), job.id),
         )
         connection.execute(
-            "UPDATE jobs SET state = 'stopping', cancel_by = ?, revision = ? WHERE id = ? AND state IN"
-            " ('starting', 'running')",
+            "UPDATE jobs SET state = 'stopping', cancel_by = min(coalesce(cancel_by, ?1), ?1), revision = ?2"
+            " WHERE id = ?3 AND state IN ('starting', 'running', 'stopping')",
             (now + grace, bump(connection), job.id),
         )
     job = get(ws, job.id)
@@ -196,8 +199,15 @@ def payload_folder() -> JobFolder:
 
 
 def _parent(ws: Workspace) -> str | None:
-    """Return the job this process is part of, if it is one of this workspace."""
+    """Return the job this process is part of, if it is one of this workspace.
+
+    Raises:
+        ConflictError: it is being cancelled, and all it submitted with it: nothing may slip in behind.
+    """
     parent = os.environ.get(events.JOB)
-    if parent and ws.ledger.row("SELECT 1 FROM jobs WHERE id = ?", parent):
-        return parent
-    return None
+    row = ws.ledger.row("SELECT state FROM jobs WHERE id = ?", parent) if parent else None
+    if row is None:
+        return None
+    if row["state"] == State.STOPPING:
+        raise ConflictError(f"Job {parent} is being cancelled.", fix="Submit again from outside of it.")
+    return parent

@@ -30,6 +30,11 @@ _DRAIN_SECONDS = 1.0
 _READ_BYTES = 1 << 16
 _TICK_AFTER_SECONDS = 15.0
 _LEDGER_PATIENCE = 20
+_BUSY_SECONDS = 0.1
+"""How long the ledger may keep a shim from its payload's pipes and limits."""
+_END_BUSY_SECONDS = 5.0
+_GRACE_SECONDS = 10.0
+_LONGEST_DETAIL = 500
 
 
 class Shim:
@@ -43,30 +48,37 @@ class Shim:
         self.launch: dict[str, Any] = json.loads(self.folder.launch.read_bytes())
         self.stop_reason: str | None = None
         self.kill_at = 0.0
+        self.asked = 0
+        self.started = 0.0
+        self.announced = False
+        self.complaint = ""
 
     def run(self) -> None:
         """Do it all."""
+        # First out of the cgroup of a job this one was submitted from: its end must not be ours. Then the exit record,
+        # whose being there says that the payload may have begun.
+        self.containment = Containment(self.job, self.folder.cgroup)
         record = reserve_exit(self.folder)
         self.logs = LogWriter(self.folder)
-        self.containment = Containment(self.job)
         wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
-        started = time.time()
+        self.started = time.time()
         try:
             payload = self._start()
-        except (OSError, ValueError) as error:
-            outcome = {"reason": "not_started", "exit_code": None, "detail": str(error)}
+        except Exception as error:  # whatever it is, it goes into the exit record
+            detail = (str(error) or repr(error))[:_LONGEST_DETAIL]
+            outcome = {"reason": "not_started", "exit_code": None, "detail": detail}
         else:
-            self._announce(started)
+            self._announce()
             status = self._watch(payload, wake)
             left = self.containment.end(payload.pid, self.launch["nonce"])
             self._drain(payload, _DRAIN_SECONDS)
             outcome = self._outcome(status, left)
         self.containment.close()
         self.logs.close()
-        write_exit(record, {**outcome, "started_at": started, "ended_at": time.time()})
+        write_exit(record, {**outcome, "started_at": self.started, "ended_at": time.time()})
         self._settle()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -78,6 +90,13 @@ class Shim:
             NONCE: self.launch["nonce"],
             "SNAPML_WORKSPACE": str(self.root),
         }
+        try:
+            return self._run(environment)
+        except subprocess.SubprocessError:  # raised before exec: the cgroup is not to be entered
+            self.containment.forgo_cgroup()
+            return self._run(environment)
+
+    def _run(self, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             self.launch["argv"], cwd=self.launch["cwd"], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -150,18 +169,32 @@ class Shim:
 
     def _heed_limits(self, payload: int, deadline: float | None) -> None:
         now = time.monotonic()
-        if self.stop_reason is None:
-            if self.folder.cancel.exists():
-                self.stop_reason = "cancelled"
-                grace = json.loads(self.folder.cancel.read_bytes() or b"{}").get("grace", 10.0)
-            elif deadline is not None and now >= deadline:
-                self.stop_reason, grace = "time_limit", 10.0
-            else:
-                return
-            self.containment.ask(payload)
-            self.kill_at = now + grace
-        elif now >= self.kill_at:
+        if (grace := self._asked_to_stop()) is not None:
+            self._stop(payload, "cancelled", now + grace)
+        elif self.stop_reason is None and deadline is not None and now >= deadline:
+            self._stop(payload, "time_limit", now + _GRACE_SECONDS)
+        if self.stop_reason is not None and now >= self.kill_at:
             self.containment.end(payload, self.launch["nonce"])
+
+    def _asked_to_stop(self) -> float | None:
+        """Return the grace of a cancel that was not yet heeded, in seconds."""
+        try:
+            asked = self.folder.cancel.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if asked == self.asked:
+            return None
+        self.asked = asked
+        try:
+            return float(json.loads(self.folder.cancel.read_bytes())["grace"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return _GRACE_SECONDS
+
+    def _stop(self, payload: int, reason: str, kill_at: float) -> None:
+        if self.stop_reason is None:
+            self.stop_reason, self.kill_at = reason, kill_at
+            self.containment.ask(payload)
+        self.kill_at = min(self.kill_at, kill_at)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         """SIGCHLD and SIGUSR1 only wake the loop; SIGTERM (a machine going down) asks the payload to stop."""
@@ -175,54 +208,55 @@ class Shim:
             "reason": self.stop_reason or "exited",
             "exit_code": code if code >= 0 else None,
             "signal": -code if code < 0 else None,
-            "survivors": left,
+            "survivors": left[:20],
         }
 
     # What follows needs the ledger. It may be locked, full or broken: the payload goes on all the same, and the exit
     # record is enough for the next tick to settle the job.
 
-    def _announce(self, started: float) -> None:
+    def _announce(self) -> None:
         from snapml_lab.jobs import processes
         from snapml_lab.store.ledger import bump
 
-        with self._forgiven(), self.workspace.ledger.write() as connection:
-            pid = os.getpid()
-            connection.execute(
-                "UPDATE jobs SET state = CASE state WHEN 'starting' THEN 'running' ELSE state END, started_at = ?,"
-                " containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
-                (
-                    started,
-                    self.containment.reached,
-                    pid,
-                    processes.start_ticks(pid),
-                    bump(connection),
-                    self.job,
-                ),
-            )
+        pid = os.getpid()
+        known = (self.started, self.containment.reached, pid, processes.start_ticks(pid))
+        with self._forgiven():
+            with self.workspace.ledger.write() as connection:
+                connection.execute(
+                    "UPDATE jobs SET state = CASE state WHEN 'starting' THEN 'running' ELSE state END, started_at = ?,"
+                    " containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
+                    (*known, bump(connection), self.job),
+                )
+            self.announced = True
 
     def _follow(self) -> None:
         from snapml_lab.jobs.ingest import ingest
-        from snapml_lab.jobs.tick import last_tick, tick
+        from snapml_lab.jobs.tick import last_tick, tick_if_free
 
+        if not self.announced:
+            self._announce()
         with self._forgiven():
             ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
             if time.time() - last_tick(self.workspace) > _TICK_AFTER_SECONDS:
-                tick(self.workspace)
+                tick_if_free(self.workspace)
 
     def _settle(self) -> None:
         from snapml_lab.jobs.folder import read_exit
         from snapml_lab.jobs.outcome import settle
         from snapml_lab.jobs.tick import tick
 
-        workspace = self.workspace
         for attempt in range(_LEDGER_PATIENCE):
             with self._forgiven():
+                workspace = self.workspace
+                workspace.ledger.patience(_END_BUSY_SECONDS)
+                if not self.announced:
+                    self._announce()
                 settle(workspace.ledger, workspace.blobs, self.job, self.folder, read_exit(self.folder))
                 break
             time.sleep(0.05 * attempt)
         os.close(self.lock)
         with self._forgiven():
-            tick(workspace)
+            tick(self.workspace)
 
     @property
     def workspace(self) -> Any:
@@ -230,7 +264,9 @@ class Shim:
         from snapml_lab.workspace import Workspace
 
         if not hasattr(self, "_workspace"):
-            self._workspace = Workspace(self.root)
+            workspace = Workspace(self.root)
+            workspace.ledger.patience(_BUSY_SECONDS)
+            self._workspace = workspace
         return self._workspace
 
     @contextlib.contextmanager
@@ -238,7 +274,10 @@ class Shim:
         try:
             yield
         except Exception as error:
-            print(f"{time.time():.3f} {error!r}", file=sys.stderr, flush=True)
+            if repr(error) != self.complaint:
+                self.complaint = repr(error)
+                with contextlib.suppress(OSError):  # the disk that holds the diary may be what is full
+                    print(f"{time.time():.3f} {error!r}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

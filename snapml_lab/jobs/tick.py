@@ -4,11 +4,19 @@ Standard library only. It runs on every submit, when a shim ends, each second wh
 any shim that has seen none for 15 s.
 """
 
+import contextlib
+import logging
 import os
+import sqlite3
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from snapml_lab import clock
+from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs import leases, outcome, processes
+from snapml_lab.jobs.containment import end_cgroup
 from snapml_lab.jobs.executors import local
 from snapml_lab.jobs.folder import JobFolder, read_exit
 from snapml_lab.jobs.model import LIVE, Job, State
@@ -18,15 +26,25 @@ from snapml_lab.workspace import Workspace
 
 _STARTS = 3
 _STUCK_SECONDS = 5.0
+_SWEEP_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 def tick(ws: Workspace) -> None:
     """Move the queue once. Waits for a tick that is under way: what was just submitted must be seen."""
     with locked(_lock_path(ws)):
-        os.utime(_lock_path(ws))
-        for job in _jobs(ws, LIVE):
-            _reconcile(ws, job)
-        _start(ws)
+        _move(ws)
+
+
+def tick_if_free(ws: Workspace) -> None:
+    """Move the queue once, unless somebody is at it: for a shim, which must not wait for another process."""
+    lock = try_lock(_lock_path(ws))
+    if lock is not None:
+        try:
+            _move(ws)
+        finally:
+            os.close(lock)
 
 
 def last_tick(ws: Workspace) -> float:
@@ -42,6 +60,25 @@ def pending(ws: Workspace) -> bool:
     states = (State.QUEUED, *LIVE)
     marks = ",".join("?" * len(states))
     return ws.ledger.row(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", *states) is not None
+
+
+def _move(ws: Workspace) -> None:
+    os.utime(_lock_path(ws))
+    for job in _jobs(ws, LIVE):
+        with _alone(job.id):
+            _reconcile(ws, job)
+    _start(ws)
+
+
+@contextlib.contextmanager
+def _alone(job: str) -> Iterator[None]:
+    """Keep one job's trouble from the others: it is logged, and the next tick tries again."""
+    try:
+        yield
+    except (SnapmlError, sqlite3.Error):
+        raise  # the trouble of a store, which is everyone's
+    except Exception:
+        _log.exception("SnapML: job %s could not be moved", job)
 
 
 def _lock_path(ws: Workspace) -> Path:
@@ -66,13 +103,15 @@ def _reconcile(ws: Workspace, job: Job) -> None:
     try:
         record = read_exit(folder)
         if record is None:
-            if job.state is State.STARTING and not folder.exit.exists() and job.starts < _STARTS:
+            never_began = job.state is State.STARTING and not folder.exit.exists()
+            if never_began and job.starts < _STARTS:
                 _set_state(ws, job.id, State.QUEUED, None)  # the shim never began, so neither did the payload
                 return
-            launch = read_json(folder.launch) or {}
-            if nonce := launch.get("nonce"):
-                _sweep(nonce)
-            if job.state is State.STOPPING:
+            if not _swept(job.id, folder):
+                return
+            if never_began:
+                record = _not_started(f"its shim did not begin, {job.starts} times{_last_words(folder)}")
+            elif job.state is State.STOPPING:
                 record = {"reason": "cancelled", "exit_code": None, "ended_at": clock.now()}
         outcome.settle(ws.ledger, ws.blobs, job.id, folder, record)
     finally:
@@ -85,12 +124,29 @@ def _unstick(job: Job) -> None:
         processes.signal_exactly(job.shim_pid, job.shim_start, 9)
 
 
-def _sweep(nonce: str) -> None:
-    for _ in range(50):
-        left = processes.bearing(nonce)
-        if not left:
-            return
+def _swept(job: str, folder: JobFolder) -> bool:
+    """End what a dead shim left of its payload's tree; say whether all of it is gone."""
+    emptied = end_cgroup(job, folder.cgroup)
+    nonce = (read_json(folder.launch) or {}).get("nonce")
+    deadline = time.monotonic() + _SWEEP_SECONDS
+    while left := processes.bearing(nonce) if nonce else []:
+        if time.monotonic() > deadline:
+            return False
         processes.kill_all(left)
+        time.sleep(0.01)
+    return emptied
+
+
+def _not_started(detail: str) -> dict[str, Any]:
+    return {"reason": "not_started", "exit_code": None, "detail": detail, "ended_at": clock.now()}
+
+
+def _last_words(folder: JobFolder) -> str:
+    try:
+        lines = folder.shim_log.read_text("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    return next((f": {line.strip()[:300]}" for line in reversed(lines) if line.strip()), "")
 
 
 def _start(ws: Workspace) -> None:
@@ -105,21 +161,31 @@ def _start(ws: Workspace) -> None:
             if waiting[decision.job] != decision.waiting_for:
                 _set_state(ws, decision.job, State.QUEUED, decision.waiting_for)
             continue
-        folder = JobFolder(ws.jobs / decision.job)
-        lock = try_lock(folder.lock)
-        if lock is None:  # a shim of an earlier start is still letting go
-            continue
-        try:
-            _set_state(ws, decision.job, State.STARTING, None)
-            local.start(ws, decision.job, folder, lock)
-        finally:
-            os.close(lock)
+        with _alone(decision.job):
+            _start_one(ws, decision.job)
 
 
-def _set_state(ws: Workspace, job: str, state: State, waiting_for: str | None) -> None:
+def _start_one(ws: Workspace, job: str) -> None:
+    folder = JobFolder(ws.jobs / job)
+    if not folder.path.is_dir():
+        outcome.settle(ws.ledger, ws.blobs, job, folder, _not_started("its folder is gone"))
+        return
+    lock = try_lock(folder.lock)
+    if lock is None:  # a shim of an earlier start is still letting go
+        return
+    try:
+        if _set_state(ws, job, State.STARTING, None):
+            local.start(ws, job, folder, lock)
+    finally:
+        os.close(lock)
+
+
+def _set_state(ws: Workspace, job: str, state: State, waiting_for: str | None) -> bool:
+    """Set the state of a job that has not begun; False if it was cancelled meanwhile."""
     with ws.ledger.write() as connection:
-        connection.execute(
+        changed = connection.execute(
             "UPDATE jobs SET state = ?, waiting_for = ?, starts = starts + ?, revision = ?"
             " WHERE id = ? AND state IN ('queued', 'starting')",
             (state, waiting_for, state is State.STARTING, bump(connection), job),
         )
+        return changed.rowcount == 1

@@ -75,7 +75,8 @@ class JobView(View):
 
     def row(self) -> list[str]:
         """The cells of one line of a list."""
-        doing = self.error.message if self.error else self.waiting_for or self.message or ""
+        now = None if self.state.ended else self.waiting_for or self.message
+        doing = self.error.message if self.error else now or ""
         where = self.notebook or ""
         return [
             self.id[-6:],

@@ -6,9 +6,9 @@ good copy. Good to some 2,000 documents a kind.
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -35,30 +35,26 @@ class AtomicStorage(Storage):
             StoreDamagedError: the file is torn or is not a catalog; it is left as it is.
         """
         try:
-            text = self.path.read_text("utf-8")
+            content = json.loads(self.path.read_text("utf-8"))
+            if not _is_tables(content):
+                raise ValueError("it holds something else than documents")
         except FileNotFoundError:
             return None
-        try:
-            content = json.loads(text)
-            if not isinstance(content, dict) or not all(
-                isinstance(table, dict) for table in content.values()
-            ):
-                raise ValueError("its top level is not a set of documents")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if self.backup.exists():
                 fix = f"The last good copy is {self.backup}: compare, then copy it over."
             else:
                 fix = "There is no copy yet: mend the file by hand, or take it from git."
             raise StoreDamagedError(f"{self.path} is not a whole catalog file: {error}.", fix=fix) from error
-        return content
+        tables: dict[str, dict[str, Any]] = content
+        return tables
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
         """Replace the file; the one before it becomes the last good copy."""
-        with storage_errors(self.path):
-            if self.path.exists():
-                shutil.copyfile(self.path, self.backup.with_suffix(".next"))
-                self.backup.with_suffix(".next").replace(self.backup)
-        replace(self.path, (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+        content = (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        if self.path.exists():
+            replace(self.backup, self.path.read_bytes())
+        replace(self.path, content)
 
 
 class KindTable(Table):
@@ -127,7 +123,7 @@ class Catalog:
         table = self._table(kind)
         with table.exclusive():
             current = table.get(doc_id=key)  # type: ignore[call-overload]
-            fields = change(None if current is None else dict(current))
+            fields = change(None if current is None else deepcopy(dict(current)))
             if current is None:
                 table.insert(Document(fields, doc_id=key))  # type: ignore[arg-type]
             elif fields != current:
@@ -152,6 +148,14 @@ class Catalog:
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         return KindTable(AtomicStorage(self.root / f"{kind}.json"), kind)
+
+
+def _is_tables(content: object) -> bool:
+    """Say whether a file's content is what TinyDB keeps: tables of documents, each an object."""
+    return isinstance(content, dict) and all(
+        isinstance(table, dict) and all(isinstance(document, dict) for document in table.values())
+        for table in content.values()
+    )
 
 
 def _replacing(fields: Fields) -> Callable[[Mapping[Any, Any]], None]:

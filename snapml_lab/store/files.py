@@ -12,7 +12,9 @@ from typing import Any
 
 from snapml_lab.errors import StorageError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
 
 
 @contextlib.contextmanager
@@ -21,19 +23,25 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        folder = Path(path).parent
         if error.errno in _FULL:
-            raise StorageError(
-                f"Could not write {path}: {error.strerror}; nothing was changed.",
-                fix=f"Free space (or quota) on the disk that holds {Path(path).parent} and try again.",
-            ) from error
-        raise
+            fix = f"Free space (or quota) on the disk that holds {folder} and try again."
+        elif error.errno in _REFUSED:
+            fix = f"Make {folder} writable, or name another folder: export SNAPML_WORKSPACE=/a/folder"
+        elif error.errno in _IN_THE_WAY:
+            fix = "Something else has that name: move it away, or name another folder."
+        else:
+            raise
+        raise StorageError(
+            f"Could not write {path}: {error.strerror}; nothing was changed.", fix=fix
+        ) from error
 
 
 def replace(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader, or a crash, sees the old file or the new, never a part.
 
     Raises:
-        StorageError: the disk is full or read-only; the old file is untouched.
+        StorageError: the disk is full or refuses to write; the old file is untouched.
     """
     with storage_errors(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

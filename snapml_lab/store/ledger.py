@@ -45,6 +45,10 @@ class Ledger:
             self._local.connection = connection
         return connection
 
+    def patience(self, seconds: float) -> None:
+        """Set how long this thread waits for another's write to end before it gives up."""
+        self.connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
     def close(self) -> None:
         """Close this thread's connection."""
         connection = getattr(self._local, "connection", None)
@@ -101,6 +105,11 @@ class Ledger:
             )
         with self.write():
             (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise StoreDamagedError(
+                    f"{self.path} is a database, but not a ledger.",
+                    fix="Move it away: it is of another program.",
+                )
             for migrate in MIGRATIONS[version:]:
                 migrate(connection)
             connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")

@@ -21,7 +21,7 @@ class View(BaseModel):
 
     def html(self) -> str:
         """Return static HTML that is safe whatever the data holds."""
-        return f"<pre>{escape(self.text())}</pre>"
+        return f"<pre style='margin:0'>{escape(self.text())}</pre>"
 
     def bundle(self) -> dict[str, str]:
         """Return both forms, as a notebook keeps them."""

@@ -18,7 +18,7 @@ _PLOTLY_ACCENT = "#1976d2"
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in order of x; drawn as steps, each value holding until the next.
+    """Points in order of x; drawn as steps, each value holding until the next. What is no number is left out.
 
     Attributes:
         title: what is shown.
@@ -38,9 +38,10 @@ class Curve:
 
     def svg(self) -> str:
         """Draw it."""
-        xs, ys = list(self.x), list(self.y)
-        if not xs:
+        points = _finite(self.x, self.y)
+        if not points:
             return _empty(self.title, _WIDTH, _HEIGHT)
+        xs, ys = [x for x, _ in points], [y for _, y in points]
         x_low, x_high = 0.0, _widen(0.0, max(xs))[1]
         y_low, y_high = _widen(*_span([*ys, *self.dots]))
         to_x = _scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT)
@@ -57,8 +58,8 @@ class Curve:
             )
         ]
         parts += [
-            f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="3" fill="{_DIM}" fill-opacity=".45"/>'
-            for x, y in zip(xs, self.dots, strict=False)
+            f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="3" fill="{_DIM}" fill-opacity=".6"/>'
+            for x, y in _finite(self.x, self.dots)
         ]
         path = f"M{to_x(xs[0]):.1f} {to_y(ys[0]):.1f}"
         for x, y in zip(xs[1:], ys[1:], strict=True):
@@ -93,7 +94,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Values with their intervals, one row each, first row on top."""
+    """Values with their intervals, one row each, first row on top; an interval without an end reaches the frame."""
 
     title: str
     x_label: str
@@ -138,12 +139,13 @@ class Intervals:
 
 
 def _plotly_layout(title: str, x_label: str, y_label: str) -> dict[str, Any]:
+    axis = {"automargin": True, "gridcolor": "rgba(128,128,128,.25)", "zeroline": False}
     return {
-        "title": {"text": escape(title), "font": {"size": 14}},
-        "xaxis": {"title": {"text": escape(x_label)}, "automargin": True},
-        "yaxis": {"title": {"text": escape(y_label)}, "automargin": True},
+        "title": {"text": escape(title), "font": {"size": 13}},
+        "xaxis": {"title": {"text": escape(x_label)}, **axis},
+        "yaxis": {"title": {"text": escape(y_label)}, **axis},
         "height": 300, "margin": {"l": 60, "r": 20, "t": 40, "b": 45}, "showlegend": False,
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#888888"},
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080", "size": 11},
     }  # fmt: skip
 
 
@@ -193,13 +195,17 @@ def _label(x: float, y: float, text: str, anchor: str, colour: str = _DIM) -> st
 
 class _Scale:
     def __init__(self, low: float, high: float, start: float, stop: float) -> None:
-        self.low, self.start, self.slope = low, start, (stop - start) / (high - low)
+        self.low, self.high, self.start, self.slope = low, high, start, (stop - start) / (high - low)
 
     def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) * self.slope
+        return self.start + (min(max(self.low, value), self.high) - self.low) * self.slope
 
 
 _scale = _Scale
+
+
+def _finite(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in zip(xs, ys, strict=False) if math.isfinite(x) and math.isfinite(y)]
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
@@ -210,7 +216,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 def _widen(low: float, high: float) -> tuple[float, float]:
     """Give the data a little air; a single value gets a range around it."""
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-9):
-        reach = abs(high) * 0.05 or 1.0
+        reach = abs(high) * 0.05 if abs(high) > 1e-9 else 1.0
         return low - reach, high + reach
     return low - (high - low) * 0.06, high + (high - low) * 0.06
 

@@ -4,17 +4,27 @@ import unicodedata
 from collections.abc import Sequence
 from html import escape
 
+# JupyterLab's own rules for tables in outputs are as specific as two classes: hence the doubled class.
 STYLE = (
     "<style>.snapml{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.45;"
-    "color:var(--jp-ui-font-color1,#212121)}.snapml table{border-collapse:collapse;margin:6px 0}"
-    ".snapml table th,.snapml table td{padding:3px 10px;text-align:left;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);"
-    "font-variant-numeric:tabular-nums;white-space:nowrap}.snapml table td.n,.snapml table th.n{text-align:right}"
-    ".snapml table th{font-weight:600;color:var(--jp-ui-font-color2,#616161)}.snapml table tr.lead td{font-weight:600}"
-    ".snapml .dim{color:var(--jp-ui-font-color2,#757575)}.snapml h4{margin:4px 0;font-size:14px;font-weight:600}"
-    ".snapml svg{max-width:100%;height:auto;display:block}.snapml .row{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:flex-start}.snapml{overflow-x:auto}"
-    ".snapml table td:last-child{white-space:normal;min-width:9em}"
+    "color:var(--jp-ui-font-color1,#212121);overflow-x:auto}"
+    ".snapml table{border-collapse:collapse;margin:6px 0}"
+    ".snapml.snapml th,.snapml.snapml td{padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap;"
+    "border-bottom:1px solid var(--jp-border-color2,#e0e0e0);font-variant-numeric:tabular-nums}"
+    ".snapml.snapml th.n,.snapml.snapml td.n{text-align:right}"
+    ".snapml.snapml th{font-weight:600;color:var(--jp-ui-font-color2,#616161)}"
+    ".snapml.snapml td.w{white-space:normal;overflow-wrap:anywhere;min-width:10em}"
+    ".snapml tr.lead td{font-weight:600}"
+    ".snapml h4{margin:4px 0;font-size:14px;font-weight:600;line-height:1.4}"
+    ".snapml svg{max-width:100%;height:auto;display:block}"
+    ".snapml .row{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:flex-start;margin:8px 0}"
+    ".snapml .row svg{flex:1 1 360px;min-width:0;max-width:460px}"
+    ".snapml .dim{color:var(--jp-ui-font-color2,#757575)}"
     ".snapml .bad{color:var(--jp-error-color1,#c62828)}</style>"
 )
+
+_WRAPPED = 28
+"""Cells of more characters may be broken into lines in HTML."""
 
 
 def text_table(
@@ -47,7 +57,8 @@ def html_table(
 
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
-            f"<{tag}{' class=n' if i in right else ''}>{escape(_one_line(value))}</{tag}>"
+            f"<{tag}{' class=n' if i in right else ' class=w' if len(value) > _WRAPPED else ''}>"
+            f"{escape(_one_line(value))}</{tag}>"
             for i, value in enumerate(values)
         )
 

@@ -161,8 +161,9 @@ export interface AuditList {
   rows: AuditRow[];
 }
 /**
- * One row: who did what through which surface. ``outcome``: ``begun``, ``done``, ``fault`` or an error's code;
- * ``of``: the row whose attempt this one ends.
+ * One row: who did what through which surface.
+ *
+ * ``outcome``: ``begun``, ``done``, ``fault`` or an error's code; ``of``: the row whose attempt this one ends.
  */
 export interface AuditRow {
   actor: string;
@@ -344,7 +345,9 @@ export interface HeldOut {
   score: number;
 }
 /**
- * One configuration. ``low``/``high``: 95% interval of its mean over folds; ``p_value``: of its difference to the
+ * One configuration.
+ *
+ * ``low``/``high``: 95% interval of its mean over folds; ``p_value``: of its difference to the
  * leader, Holm-corrected over the board (None for the leader).
  */
 export interface TrialRow {

@@ -3,7 +3,6 @@
 import React, { useLayoutEffect, useRef } from 'react';
 import type { JobView } from '../api/generated.js';
 import { useJobs } from './context.js';
-import { MAX_LINES } from './logText.js';
 import { useLog } from './useLog.js';
 
 /** Pixels from the end that still count as being there. */
@@ -49,7 +48,7 @@ export function JobLog(props: { job: JobView; id: string }): React.JSX.Element {
       >
         {text.cut && (
           <div className="snapml-JobLog-hint">
-            {trans.__('Only the last %1 lines are shown.', MAX_LINES)}
+            {trans.__('Older output is not shown.')}
           </div>
         )}
         {hint !== null ? (

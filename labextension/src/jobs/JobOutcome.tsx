@@ -11,6 +11,8 @@ export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
   const { trans } = useJobs();
   const fault = whyItEnded(job, trans);
   const waiting = job.state === 'queued' ? job.waiting_for : null;
+  // Of work that has ended this would say what it did last, as if it still did.
+  const doing = isLive(job) ? job.message : null;
   return (
     <>
       {job.state === 'running' && <Progress job={job} />}
@@ -20,13 +22,10 @@ export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
           text={trans.__('Waiting for %1', waiting)}
         />
       )}
-      {fault === null
-        ? job.message !== null && (
-            <LongText className="snapml-Job-message" text={job.message} />
-          )
-        : fault !== '' && (
-            <LongText className="snapml-Job-fault" text={fault} />
-          )}
+      {doing !== null && doing !== '' && (
+        <LongText className="snapml-Job-message" text={doing} />
+      )}
+      {fault !== '' && <LongText className="snapml-Job-fault" text={fault} />}
       {typeof job.error?.fix === 'string' && (
         <LongText className="snapml-Job-fix" text={job.error.fix} />
       )}
@@ -61,15 +60,15 @@ function Progress({ job }: { job: JobView }): React.JSX.Element | null {
   );
 }
 
-/** Null where nothing went wrong; empty where nobody knows more than the state. */
-function whyItEnded(job: JobView, trans: TranslationBundle): string | null {
+/** Empty where nothing went wrong, or nobody knows more than the state. */
+function whyItEnded(job: JobView, trans: TranslationBundle): string {
   if (isLive(job) || job.state === 'succeeded') {
-    return null;
+    return '';
   }
   if (job.error !== null) {
     return job.error.message;
   }
-  if (job.reason !== null) {
+  if (job.reason !== null && job.reason !== job.state) {
     return job.reason;
   }
   return job.state === 'failed' && job.exit_code !== null

@@ -127,11 +127,25 @@ function Welcome(): React.JSX.Element {
       </p>
       <p>{trans.__('Whatever SnapML does for you shows up here, live.')}</p>
       <p>{trans.__('In a notebook, type once:')}</p>
-      <pre>%load_ext snapml_lab</pre>
+      <Line words="%load_ext snapml_lab" />
       <p>
         {trans.__('Then train models on a table, say to predict column y:')}
       </p>
-      <pre>%snapml automl data.csv --target y</pre>
+      <Line words="%snapml automl data.csv --target y" />
     </div>
+  );
+}
+
+/** A line to type, broken between words only: a browser would break it after hyphens, too. */
+function Line({ words }: { words: string }): React.JSX.Element {
+  return (
+    <pre>
+      {words.split(' ').map((word, index) => (
+        <React.Fragment key={index}>
+          {index > 0 && ' '}
+          <span>{word}</span>
+        </React.Fragment>
+      ))}
+    </pre>
   );
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { append, EMPTY_LOG, MAX_LINES } from './logText.js';
+import { append, EMPTY_LOG, MAX_LINES, tail } from './logText.js';
 
 function read(...chunks: string[]): string {
   return chunks.reduce(append, EMPTY_LOG).lines.join('\n');
@@ -46,6 +46,12 @@ describe('the text of a log', () => {
   it('keeps the last lines and says that older ones are gone', () => {
     const log = append(EMPTY_LOG, 'x\n'.repeat(MAX_LINES + 10));
     assert.equal(log.lines.length, MAX_LINES);
+    assert.equal(log.cut, true);
+  });
+
+  it('starts a log that is read from its end at a whole line', () => {
+    const log = append(tail('\ufffdpart\none\n'), 'two');
+    assert.deepEqual(log.lines, ['one', 'two']);
     assert.equal(log.cut, true);
   });
 

@@ -78,6 +78,12 @@ export function append(log: LogText, chunk: string): LogText {
   };
 }
 
+/** The end of a log; its first line may have lost its start, and is left out. */
+export function tail(chunk: string): LogText {
+  const whole = chunk.slice(chunk.indexOf('\n') + 1);
+  return append({ ...EMPTY_LOG, cut: true }, whole);
+}
+
 /** `CSI K`: to the end of the line, to its start, or all of it. */
 function erase(line: string, column: number, escape: string): string {
   switch (escape) {

@@ -1,13 +1,13 @@
-// Reads a job's log, page by page, and follows it while it grows.
+// Reads the end of a job's log, and follows it while it grows.
 
 import { useEffect, useRef, useState } from 'react';
 import { type Problem, toProblem } from '../api/errors.js';
 import { useJobs } from './context.js';
-import { append, EMPTY_LOG, type LogText } from './logText.js';
+import { append, EMPTY_LOG, type LogText, tail } from './logText.js';
 
 const POLL_MS = 700;
 const RETRY_MS = 3_000;
-/** Bytes a page; a full one is followed by the next at once. */
+/** Bytes a page, and of the end at first; a full one is followed by the next at once. */
 const PAGE = 262_144;
 
 export interface Log {
@@ -29,7 +29,7 @@ export function useLog(job: string): Log {
   const { client, trans, visible } = useJobs();
   const [log, setLog] = useState(NO_LOG);
   // Where to read on: kept while the panel is hidden.
-  const next = useRef({ offset: 0, ended: false });
+  const next = useRef({ offset: -PAGE, ended: false });
 
   useEffect(() => {
     if (!visible || next.current.ended) {
@@ -48,7 +48,10 @@ export function useLog(job: string): Log {
         }
         next.current = { offset: page.next_offset, ended: page.ended };
         setLog(log => ({
-          text: append(log.text, page.content),
+          text:
+            !log.loaded && page.offset > 0
+              ? tail(page.content)
+              : append(log.text, page.content),
           ended: page.ended,
           loaded: true,
           problem: null
