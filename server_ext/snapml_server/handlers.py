@@ -1,6 +1,7 @@
 """One route for every command that REST has: ``POST snapml/api/<words of its name>`` with its parameters as JSON."""
 
 import asyncio
+import inspect
 import json
 import secrets
 from functools import partial
@@ -48,6 +49,11 @@ class CommandHandler(APIHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish(result)
 
+    @web.authenticated
+    def options(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Refuse a stranger here, too: the page is of this origin, so no browser has to ask before it asks."""
+        super().options(*args, **kwargs)
+
     async def _answer(self, name: str) -> str:
         from snapml_lab.commands.core import find
         from snapml_server.execution import in_child, in_thread
@@ -66,7 +72,7 @@ class CommandHandler(APIHandler):
         """Ask Jupyter's own authorizer, naming the resource (``@authorized`` would cache another handler's)."""
         action = {"read": "read", "execute": "execute"}.get(effect, "write")
         allowed = self.authorizer.is_authorized(self, self.current_user, action, _RESOURCE)
-        if asyncio.iscoroutine(allowed):
+        if inspect.isawaitable(allowed):
             allowed = await allowed
         if not allowed:
             raise errors.NotAllowedError(
@@ -80,7 +86,7 @@ class CommandHandler(APIHandler):
             )
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise errors.InvalidInputError(
                 f"body: not JSON: {error}.", fix="Send an object of named parameters."
             ) from error

@@ -21,7 +21,7 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 
-@command("pipeline run", effect=Effect.EXECUTE, picture=report)
+@command("pipeline run", effect=Effect.EXECUTE, heavy=True, picture=report)
 def run(
     ws: Workspace, file: FilePath, *,
     param: Annotated[list[str] | None, Parameter(name=["--param", "-p"]), Field(description="NAME=VALUE")] = None,

@@ -1,6 +1,5 @@
 """A notebook as a job: papermill in a process of its own. The source is never touched. Needs papermill."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ CELL_FILE = "SNAPML_CELL_FILE"
 """Names a file in which the runner says which cell is running, for a kernel it starts cannot know."""
 NOTEBOOK = "SNAPML_NOTEBOOK"
 OUTPUTS = "outputs.json"
+_INJECTED = "injected-parameters"
+"""The tag papermill gives to the cell it adds."""
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         CellFailedError: naming the cell, its id, and what it raised.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     folder = payload_folder()
     cell_file = folder.path / "cell.json"
@@ -34,10 +36,12 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     try:
         papermill.execute_notebook(
             str(source), str(output), parameters=spec["parameters"], engine_name="snapml", cwd=str(source.parent),
-            progress_bar=False, log_output=True, kernel_name="python3",
+            progress_bar=False, log_output=True, kernel_name="python3", language="python",
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
-        raise _failed(error, source, output) from None
+        raise _failed(cell_file, f"raised {error.ename}: {error.evalue}", source, output) from None
+    except DeadKernelError:
+        raise _failed(cell_file, "ended its kernel (was memory short?)", source, output) from None
     finally:
         if output.is_file():
             write_html(output, Path(spec["html"]))
@@ -86,7 +90,8 @@ def _engine(report: Reporter, cell_file: Path) -> type:
 
             def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> Any:
                 index = cell_index or 0
-                replace_json(cell_file, {"cell_id": cell.get("id"), "source": cell.source})
+                number = sum(_INJECTED not in item.metadata.get("tags", ()) for item in cells[: index + 1])
+                replace_json(cell_file, {"cell_id": cell.get("id"), "source": cell.source, "number": number})
                 report.progress(
                     index / max(len(cells), 1),
                     f"cell {index + 1} of {len(cells)}: {_first_line(cell.source)}",
@@ -99,15 +104,12 @@ def _engine(report: Reporter, cell_file: Path) -> type:
     return ReportingEngine
 
 
-def _failed(error: Any, source: Path, output: Path) -> CellFailedError:
-    cells = json.loads(output.read_text("utf-8"))["cells"]
-    cell: dict[str, Any] = next((cell for cell in cells if "".join(cell["source"]) == error.source), {})
-    own = [item for item in cells if "injected-parameters" not in item["metadata"].get("tags", ())
-           and "papermill-error-cell-tag" not in item["metadata"].get("tags", ())]  # fmt: skip
-    number = own.index(cell) + 1 if cell in own else error.cell_index + 1
-    identifier = f", id {cell['id']}" if "id" in cell else ""
+def _failed(cell_file: Path, how: str, source: Path, output: Path) -> CellFailedError:
+    """Name the cell that was running: its number in the source, its first line, its id."""
+    cell = read_json(cell_file) or {"number": 1, "source": "", "cell_id": None}
+    identifier = f", id {cell['cell_id']}" if cell["cell_id"] else ""
     return CellFailedError(
-        f"Cell {number} of {source.name} ({_first_line(error.source)!r}{identifier}) raised {error.ename}: {error.evalue}",
+        f"Cell {cell['number']} of {source.name} ({_first_line(cell['source'])!r}{identifier}) {how}",
         fix=f"Look at it in {output}, mend {source.name}, and run again.",
     )
 

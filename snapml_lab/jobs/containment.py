@@ -80,9 +80,10 @@ class Containment:
         return left
 
     def close(self) -> None:
-        """Remove the cgroup once it is empty."""
-        if self._cgroup is not None:
-            _remove(self._cgroup)
+        """Remove the cgroup once it is empty: threads may leave it a moment after their process has ended."""
+        deadline = time.monotonic() + _LEFT_SECONDS
+        while self._cgroup is not None and not _removed(self._cgroup) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _kill_cgroup(self) -> None:
         """Kill all in the cgroup and in those the payload made below it, which ``members`` does not see."""
@@ -107,18 +108,18 @@ def end_cgroup(job: str, note: Path) -> bool:
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             (group / "cgroup.kill").write_text("1")
-        _remove(group)
-        if not group.is_dir():
+        if _removed(group):
             return True
         time.sleep(0.01)
     return False
 
 
-def _remove(group: Path) -> None:
-    """Remove a cgroup with those below it, as far as they are empty."""
+def _removed(group: Path) -> bool:
+    """Remove a cgroup with those below it as far as they are empty; say whether it is gone."""
     for folder, _, _ in os.walk(group, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
+    return not group.is_dir()
 
 
 def _reap(except_for: int) -> None:

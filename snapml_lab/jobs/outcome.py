@@ -44,6 +44,12 @@ def settle(ledger: Ledger, blobs: Blobs, job: str, folder: JobFolder, record: di
 
 def _error(job: str, folder: JobFolder, record: dict[str, Any] | None, reason: str) -> dict[str, str]:
     logs = f"See what it printed: snapml jobs logs {job}"
+    if not folder.path.is_dir():
+        return {
+            "code": "lost",
+            "message": "Its folder was removed, and with it what it printed and how it ended.",
+            "fix": "Run it again.",
+        }
     if record is None:
         return {
             "code": "lost",

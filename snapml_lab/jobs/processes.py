@@ -24,8 +24,10 @@ def state(pid: int) -> str | None:
 
 
 def same(pid: int | None, started: int | None) -> bool:
-    """Say whether ``pid`` is still the process that started at ``started``."""
-    return pid is not None and started is not None and start_ticks(pid) == started
+    """Say whether ``pid`` is still the process that started at ``started``, and has not ended."""
+    if pid is None or started is None:
+        return False
+    return start_ticks(pid) == started and state(pid) not in (None, "Z")
 
 
 def signal_exactly(pid: int | None, started: int | None, number: int) -> bool:

@@ -171,6 +171,8 @@ class Shim:
         now = time.monotonic()
         if (grace := self._asked_to_stop()) is not None:
             self._stop(payload, "cancelled", now + grace)
+        elif not self.folder.path.is_dir():  # removed by hand: nobody can ask anything of this job any more
+            self._stop(payload, "removed", now)
         elif self.stop_reason is None and deadline is not None and now >= deadline:
             self._stop(payload, "time_limit", now + _GRACE_SECONDS)
         if self.stop_reason is not None and now >= self.kill_at:

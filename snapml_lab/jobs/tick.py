@@ -96,7 +96,13 @@ def _jobs(ws: Workspace, states: tuple[State, ...]) -> list[Job]:
 def _reconcile(ws: Workspace, job: Job) -> None:
     """Settle a job whose shim is gone; end a shim that does not obey a cancel."""
     folder = JobFolder(ws.jobs / job.id)
-    held = try_lock(folder.lock) if folder.path.is_dir() else -1
+    if not folder.path.is_dir():
+        if not processes.same(
+            job.shim_pid, job.shim_start
+        ):  # else it will see for itself, and end the payload
+            outcome.settle(ws.ledger, ws.blobs, job.id, folder, None)
+        return
+    held = try_lock(folder.lock)
     if held is None:
         _unstick(job)
         return
@@ -115,8 +121,7 @@ def _reconcile(ws: Workspace, job: Job) -> None:
                 record = {"reason": "cancelled", "exit_code": None, "ended_at": clock.now()}
         outcome.settle(ws.ledger, ws.blobs, job.id, folder, record)
     finally:
-        if held >= 0:
-            os.close(held)
+        os.close(held)
 
 
 def _unstick(job: Job) -> None:

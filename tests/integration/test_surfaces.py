@@ -1,0 +1,342 @@
+"""Each command gives the same answer through each mouth it declares: Python, terminal, magic in a kernel, REST."""
+
+import inspect
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from snapml_lab.commands.core import Surface, commands
+from snapml_lab.errors import SnapmlError
+from snapml_lab.jobs import queue
+from snapml_lab.workspace import Workspace
+
+SEARCH = "flowers-target"
+MADE_ANEW = (
+    "id", "state", "progress", "message", "submitted_at", "started_at", "ended_at", "exit_code", "reason", "error",
+    "containment", "waiting_for", "cell_id", "notebook",
+)  # fmt: skip
+"""Fields of a job that differ because each mouth makes a job of its own."""
+
+CASES = {
+    "audit list": {"limit": 3},
+    "automl": {"data": "flowers.csv", "target": "target", "time": 30, "metric": "log_loss", "name": "other"},
+    "data add": {"data": "flowers.csv", "name": "again"},
+    "data list": {},
+    "data remove": {"name": "again"},
+    "jobs cancel": {"job": SEARCH, "grace": 1.5},
+    "jobs follow": {"job": SEARCH},
+    "jobs list": {"limit": 5, "state": "succeeded"},
+    "jobs logs": {"job": SEARCH, "offset": -100, "limit": 50},
+    "jobs show": {"job": SEARCH},
+    "jobs wait": {"job": SEARCH, "timeout": 5},
+    "leaderboard": {"job": SEARCH},
+    "models list": {"limit": 1},
+    "models show": {"model": f"{SEARCH}@1"},
+    "pipeline output": {"name": "made", "value": '{"a": [1, 2]}'},
+    "pipeline run": {"file": "flow.yaml", "param": ["size=2"], "out": "out"},
+    "pipeline show": {"job": "flow"},
+    "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "runs compare": {"run": ["first", "second"]},
+    "runs list": {"limit": 3, "kind": "trial"},
+    "runs show": {"run": SEARCH},
+    "status": {},
+    "up": {"until_idle": True},
+}
+"""Arguments for each command; one that is missing here fails the test below."""
+
+JOBS = {"automl", "pipeline run"}
+
+MISTAKES = {
+    "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
+    "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such run": ("runs show", {"run": "nobody"}, "not_found"),
+    "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
+    "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
+    "no such column": ("automl", {"data": "flowers.csv", "target": "tarjet"}, "invalid_input"),
+    "an empty file": ("data add", {"data": "empty.csv"}, "invalid_input"),
+    "a limit out of range": ("jobs list", {"limit": 0}, "invalid_input"),
+    "a grace out of range": ("jobs cancel", {"job": SEARCH, "grace": -1.0}, "invalid_input"),
+    "one run to compare": ("runs compare", {"run": ["first"]}, "invalid_input"),
+    "a job of another kind": ("leaderboard", {"job": "flow"}, "invalid_input"),
+    "a table without its columns": ("predict", {"model": SEARCH, "data": "narrow.csv"}, "invalid_input"),
+    "a folder that is not there": (
+        "predict", {"model": SEARCH, "data": "flowers.csv", "out": "no/folder.csv"}, "invalid_input"),
+    "no such pipeline": ("pipeline run", {"file": "absent.yaml"}, "not_found"),
+    "a parameter of the wrong type": ("pipeline run", {"file": "flow.yaml", "param": ["size=x"]}, "invalid_input"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, _learnt_once):
+    """A project with a search, a pipeline's run and two runs to compare, which all mouths work on."""
+    folder = tmp_path_factory.mktemp("surfaces") / "project"
+    shutil.copytree(_learnt_once, folder)
+    (folder / "empty.csv").touch()
+    (folder / "narrow.csv").write_text("a,b\n1,2\n")
+    parameters = {
+        "cell_type": "code", "id": "p", "metadata": {"tags": ["parameters"]}, "source": "size: int = 1",
+        "execution_count": None, "outputs": [],
+    }  # fmt: skip
+    (folder / "only.ipynb").write_text(
+        json.dumps({"cells": [parameters], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    steps = [{"name": "only", "notebook": "only.ipynb", "parameters": {"size": "${size}"}}]
+    (folder / "flow.yaml").write_text(json.dumps({"name": "flow", "parameters": {"size": 1}, "steps": steps}))
+    source = """
+import os
+from snapml_lab.jobs.model import Work
+from snapml_lab.jobs import queue
+from snapml_lab.tracking.record import Origin
+from snapml_lab.workspace import open_workspace
+import snapml_lab as snap, sys
+ws = open_workspace()
+report = ("import os, sys; from pathlib import Path; from snapml_lab.jobs.events import Reporter;"
+          "r = Reporter(Path(os.environ['SNAPML_JOB_DIR'], 'events.jsonl')); r.param('a', sys.argv[1]);"
+          "r.metric('m', float(sys.argv[1]) / 3)")
+for name, value in (("first", "1"), ("second", "2")):
+    work = Work("command", name, [sys.executable, "-c", report, value])
+    queue.wait(ws, queue.submit(ws, work, actor="tester", origin=Origin()))
+snap.pipeline.run("flow.yaml")
+"""
+    environment = _environment(folder)
+    subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    return folder
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SNAPML_", "JPY_", "JUPYTER_"))
+    }
+    return {**clean, "SNAPML_WORKSPACE": str(folder), "IPYTHONDIR": str(folder.parent / "ipython")}
+
+
+class Python:
+    """The Python face, in a fresh process a call: what it prints is what the others are compared with."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __call__(self, name: str, arguments: dict) -> object:
+        import snapml_lab as snap
+
+        function = snap
+        for word in name.split():
+            function = getattr(function, word)
+        more = {"background": True} if name in JOBS else {}
+        result = function(**arguments, **more)
+        return result.model_dump(mode="json") if hasattr(result, "model_dump") else "".join(result)
+
+
+def _tokens(name: str, arguments: dict) -> list[str]:
+    """Write a call as a person types it: positions first, then options."""
+    words, options = name.split(), []
+    for key, value in arguments.items():
+        values = [str(item) for item in (value if isinstance(value, list) else [value])]
+        if commands()[name].parameters[key].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            words += values
+        elif value is True:
+            options.append(f"--{key.replace('_', '-')}")
+        else:
+            options += [word for item in values for word in (f"--{key.replace('_', '-')}", item)]
+    return [*words, *options, *(["-b"] if name in JOBS else [])]
+
+
+class Cli:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __call__(self, name: str, arguments: dict) -> object:
+        done = subprocess.run(
+            [sys.executable, "-m", "snapml_lab.cli", *_tokens(name, arguments), "--json"],
+            cwd=self.place, env=_environment(self.place), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            assert done.returncode == 2, done.stderr
+            return {"error": json.loads(done.stderr)}
+        if name == "jobs follow":
+            return "".join(json.loads(line) for line in done.stdout.splitlines())
+        return json.loads(done.stdout)
+
+
+class Magic:
+    """A real kernel; what a cell would give is printed as JSON."""
+
+    def __init__(self, place: Path) -> None:
+        self.manager, self.client = start_new_kernel(
+            kernel_name="python3", cwd=str(place), env=_environment(place)
+        )
+        self.run("%load_ext snapml_lab")
+
+    def run(self, code: str) -> str:
+        said = []
+
+        def hear(message):
+            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                said.append(message["content"]["text"])
+            assert message["msg_type"] != "error", message["content"]
+
+        self.client.execute_interactive(code, timeout=120, output_hook=hear)
+        return "".join(said)
+
+    def __call__(self, name: str, arguments: dict) -> object:
+        line = shlex.join(_tokens(name, arguments))
+        said = self.run(f"""
+import json
+from snapml_lab.errors import SnapmlError
+try:
+    _answer = get_ipython().run_line_magic("snapml", {line!r})
+    if _answer is not None:
+        print(_answer.model_dump_json())
+except SnapmlError as error:
+    print(json.dumps({{"error": error.as_dict()}}))
+""")
+        return said if name == "jobs follow" else json.loads(said)
+
+    def stop(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+class Rest:
+    def __init__(self, server) -> None:
+        self.server = server
+
+    def __call__(self, name: str, arguments: dict) -> object:
+        answer = self.server.ask(name, arguments)
+        return answer.json() if answer.ok else {"error": answer.json()}
+
+
+@pytest.fixture(scope="module")
+def mouths(place, tmp_path_factory):
+    """One of each. The server was started in another folder than the one it serves, as servers are."""
+    from conftest import Server, stop_jobs
+
+    server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
+    magic = Magic(place)
+    yield {
+        Surface.PYTHON: Python(place),
+        Surface.CLI: Cli(place),
+        Surface.MAGIC: magic,
+        Surface.REST: Rest(server),
+    }
+    magic.stop()
+    server.stop()
+    stop_jobs(place)
+
+
+@pytest.fixture(autouse=True)
+def _there(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("SNAPML_WORKSPACE", str(place))
+
+
+def test_every_command_has_a_case():
+    assert set(CASES) == set(commands())
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_a_command_gives_the_same_answer_through_each_mouth_it_declares(name, place, mouths):
+    surfaces = sorted(commands()[name].surfaces)
+    answers = {}
+    for surface in surfaces:
+        if name in ("data add", "data remove"):
+            _with_dataset(place, there=name == "data remove")
+        answers[surface] = mouths[surface](name, CASES[name])
+        if name in JOBS:
+            ws = Workspace(place / ".snapml")
+            job = queue.get(ws, answers[surface]["id"])
+            queue.wait(ws, queue.cancel(ws, job.id, grace=0), timeout=30)
+        if name == "predict":
+            assert len((place / "said.csv").read_text().splitlines()) == 151
+            (place / "said.csv").unlink()
+    first = _comparable(answers[surfaces[0]], name)
+    for surface in surfaces:
+        assert "error" not in answers[surface] or answers[surface]["error"] is None, answers[surface]
+        assert _comparable(answers[surface], name) == first, f"{surface} differs from {surfaces[0]}"
+
+
+def _with_dataset(place: Path, *, there: bool) -> None:
+    import snapml_lab as snap
+
+    names = {dataset.name for dataset in snap.data.list().datasets}
+    if there and "again" not in names:
+        snap.data.add("flowers.csv", name="again")
+    if not there and "again" in names:
+        snap.data.remove("again")
+
+
+def _comparable(answer: object, name: str) -> object:
+    if name in JOBS:
+        return {key: value for key, value in answer.items() if key not in MADE_ANEW}
+    if name == "jobs list":
+        return {**answer, "revision": None}
+    if name == "pipeline show":
+        return {**answer, "seconds": None, "steps": [{**step, "seconds": None} for step in answer["steps"]]}
+    return answer
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_gets_the_same_code_sentence_and_fix_through_each_mouth(mistake, mouths):
+    name, arguments, code = mistake
+    errors = {}
+    for surface in sorted(commands()[name].surfaces):
+        if surface is Surface.PYTHON:
+            with pytest.raises(SnapmlError) as raised:
+                mouths[surface](name, arguments)
+            errors[surface] = raised.value.as_dict()
+        else:
+            answer = mouths[surface](name, arguments)
+            assert set(answer["error"]) == {"code", "message", "fix"}, surface
+            errors[surface] = answer["error"]
+    first = errors[Surface.CLI]
+    assert first["code"] == code
+    for surface, error in errors.items():
+        assert error == first, surface
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "field"),
+    [
+        ("jobs list", ["--limit", "many"], "limit"), ("automl", ["flowers.csv", "--target", "target", "--task", "x"], "task"),
+        ("jobs show", [], "job"), ("jobs list", ["--limt", "3"], "limt"),
+    ],
+)  # fmt: skip
+def test_words_that_do_not_fit_a_command_are_invalid_input_naming_the_field_everywhere(
+    name, words, field, place, mouths
+):
+    done = subprocess.run(
+        [sys.executable, "-m", "snapml_lab.cli", *name.split(), *words, "--json"],
+        cwd=place, env=_environment(place), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    line = shlex.join([*name.split(), *words])
+    said = mouths[Surface.MAGIC].run(f"""
+import json
+try:
+    get_ipython().run_line_magic("snapml", {line!r})
+except Exception as error:
+    print(json.dumps(error.as_dict()))
+""")
+    body = {"data": "flowers.csv", "target": "target"} if name == "automl" else {}
+    body |= {words[index][2:]: words[index + 1] for index, word in enumerate(words) if word.startswith("--")}
+    answers = [json.loads(done.stderr), json.loads(said), mouths[Surface.REST].server.ask(name, body).json()]
+    for error in answers:
+        assert error["code"] == "invalid_input"
+        assert field in error["message"].lower()
+
+
+def test_what_rest_does_not_have_it_does_not_know(mouths):
+    server = mouths[Surface.REST].server
+    for name, command in commands().items():
+        if Surface.REST not in command.surfaces:
+            answer = server.ask(name, CASES[name])
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_command")
