@@ -18,7 +18,10 @@ def load_ipython_extension(shell: Any) -> None:
     register(shell)
 
 
-FACE = ("audit", "automl", "data", "jobs", "leaderboard", "models", "pipeline", "predict", "runs", "status")
+FACE = (
+    "ask", "audit", "automl", "cost", "data", "deploy", "endpoints", "eval", "evaluation", "finetune", "jobs", "keys", "leaderboard", "merge", "models", "pipeline", "predict", "prices", "requests", "runs",
+    "sample", "status", "training", "undeploy",
+)  # fmt: skip
 """The first words of the commands Python has. A subpackage of the same name is imported as ever; what one sees as an
 attribute is the command."""
 

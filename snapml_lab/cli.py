@@ -61,13 +61,28 @@ def _run(tokens: list[str], *, as_json: bool) -> None:
 
 def _present(result: Any, *, as_json: bool) -> None:
     if isinstance(result, Iterator):
-        for piece in result:
-            sys.stdout.write(json.dumps(piece) + "\n" if as_json else piece)
-            sys.stdout.flush()
+        _stream(result, as_json=as_json)
     elif as_json:
         print(result.model_dump_json(indent=1))  # noqa: T201
     else:
-        print(result.text())  # noqa: T201
+        print(result.plain())  # noqa: T201
+
+
+def _stream(pieces: Iterator[Any], *, as_json: bool) -> None:
+    """Print text as it comes; of a view that grows, what is new of it, or with ``--json`` its last state."""
+    printed, last = "", None
+    for piece in pieces:
+        if isinstance(piece, str):
+            sys.stdout.write(json.dumps(piece) + "\n" if as_json else piece)
+        else:
+            last = piece
+            text = piece.plain()
+            if not as_json and text.startswith(printed):
+                sys.stdout.write(text[len(printed) :])
+                printed = text
+        sys.stdout.flush()
+    if last is not None:
+        sys.stdout.write(last.model_dump_json(indent=1) + "\n" if as_json else "\n")
 
 
 def _progress() -> Any:

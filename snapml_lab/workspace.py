@@ -67,6 +67,11 @@ class Workspace:
         """Where each job has its folder."""
         return self.root / "jobs"
 
+    @property
+    def cache(self) -> Path:
+        """What can be made again, such as model folders laid out from the blobs."""
+        return self.root / "cache"
+
     @cached_property
     def ledger(self) -> Ledger:
         """What happened."""

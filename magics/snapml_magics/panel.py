@@ -101,9 +101,9 @@ class Panel:
         if curve is None:
             return
         chart = curve()
-        if len(chart.x) < 2:
-            return
         drawn = chart.plotly()
+        if max((len(trace["x"]) for trace in drawn["data"]), default=0) < 2:
+            return
         if self._curve is None:
             self._curve = go.FigureWidget(drawn)
             self._outputs.append(_Output(ipywidgets.VBox([self._curve]).add_class("snapml-curve")))

@@ -6,6 +6,7 @@ from snapml_lab import clock
 from snapml_lab.automl.families import BASELINE
 from snapml_lab.automl.task import Metric
 from snapml_lab.jobs.model import Job, State
+from snapml_lab.jobs.view import ErrorView
 from snapml_lab.registry import versions
 from snapml_lab.stats import corrected_resampled_t, holm
 from snapml_lab.tracking import runs
@@ -61,7 +62,7 @@ class Board(View):
     """A search: its trials best first, and once it has ended the verdict on held-out rows and the model version."""
 
     job: str
-    state: str
+    state: State
     message: str | None
     dataset: str
     target: str
@@ -75,7 +76,7 @@ class Board(View):
     trials: list[TrialRow]
     held_out: HeldOut | None
     model: str | None
-    error: dict[str, str] | None
+    error: ErrorView | None
 
     def curve(self) -> Curve:
         """Best score so far over seconds since the start."""
@@ -100,7 +101,7 @@ class Board(View):
     def headline(self) -> str:
         """Say in one line what is known."""
         if self.error:
-            return f"AutoML {self.state}: {self.error['message']} {self.error['fix']}".strip()
+            return f"AutoML {self.state}: {self.error.text()}"
         if self.held_out:
             held = self.held_out
             return (
@@ -108,7 +109,7 @@ class Board(View):
                 f"[{held.low:.4f}, {held.high:.4f}] on {held.rows} held-out rows"
             )
         best = f"; best so far {self.trials[0].name} {self.trials[0].score:.4f}" if self.trials else ""
-        doing = "" if State(self.state).ended else f": {self.message or 'starting'}"
+        doing = "" if self.state.ended else f": {self.message or 'starting'}"
         return f"AutoML {self.state}{doing}{best}"
 
     def verdict(self) -> str | None:
@@ -181,8 +182,7 @@ def board(ws: Workspace, job: Job) -> Board:
         elapsed=(job.ended_at or clock.now()) - started, held_out=held,
         trials=_ranked(runs.children(ws.ledger, job.id), metric, started),
         model=models[0].reference if models else None,
-        error=None if job.error_code is None else
-        {"code": job.error_code, "message": job.error_message or "", "fix": job.error_fix or ""},
+        error=ErrorView.of_job(job),
     )  # fmt: skip
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from snapml_lab import ids
-from snapml_lab.automl import features, model_file, scoring
+from snapml_lab.automl import features, scoring
 from snapml_lab.automl.families import BASELINE, Family, families
 from snapml_lab.automl.task import HELD_OUT, Metric, Problem, Task, pose
 from snapml_lab.data import tables
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
+from snapml_lab.registry import model_file
+from snapml_lab.registry.signature import Signature, matrix
 from snapml_lab.workspace import open_workspace
 
 _FOLDS = 5
@@ -48,7 +50,7 @@ class Material:
     """What a search works on: the rows to choose by, their folds, and the rows set aside."""
 
     problem: Problem
-    signature: features.Signature
+    signature: Signature
     rows: Any
     truth: Any
     folds: list[tuple[Any, Any]]
@@ -124,7 +126,7 @@ def _material(frame: Any, problem: Problem) -> Material:
     )
     # Columns are judged by the rows to choose by alone: the others are not looked at.
     signature = features.sign(frame.iloc[kept], problem.target, list(classes))
-    rows = features.matrix(frame, signature)
+    rows = matrix(frame, signature)
     folds = _FOLDS
     if classify:
         folds = max(2, min(folds, *(int(np.sum(truth[kept] == kind)) for kind in classes)))

@@ -67,12 +67,7 @@ def leaderboard(ws: Workspace, job: JobId = "last") -> Board:
     Args:
         job: its id, the end of it, its name, or last.
     """
-    found = queue.get(ws, job)
-    if job == "last" and found.kind != "automl":
-        found = next((item for item in queue.latest(ws) if item.kind == "automl"), found)
-    if found.kind != "automl":
-        raise InvalidInputError.of("job", job, f"an AutoML job; {found.id[-6:]} is a {found.kind}")
-    return board(ws, found)
+    return board(ws, queue.latest_of(ws, job, "automl"))
 
 
 class Predictions(View):
@@ -130,9 +125,9 @@ def predict(
         data: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION].
         out: CSV file to write all predictions to.
     """
-    from snapml_lab.automl import model_file
-    from snapml_lab.automl.features import Signature
     from snapml_lab.data import tables
+    from snapml_lab.registry import model_file
+    from snapml_lab.registry.signature import Signature
 
     _need_sklearn()
     if out is not None and (not Path(out).parent.is_dir() or Path(out).is_dir()):

@@ -5,6 +5,7 @@ import inspect
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, get_args, get_origin
 
 import cyclopts
@@ -105,11 +106,14 @@ def _callable(command: Command) -> Callable[..., Any]:
 
 def _unchecked(hint: Any) -> Any:
     """Return a type without its limits: the dispatcher checks them, in the same words on every surface."""
+    if hint is Decimal:
+        return str  # whose converter raises what is no error of cyclopts
     if get_origin(hint) is not Annotated:
         return hint
     kind, *more = get_args(hint)
     kept = [part for part in more if not isinstance(part, FieldInfo)]
-    return Annotated[(str if kind is Any else kind, *kept)] if kept else kind
+    kind = str if kind is Any else _unchecked(kind)
+    return Annotated[(kind, *kept)] if kept else kind
 
 
 def _group_help(name: str) -> str:

@@ -16,7 +16,22 @@ from snapml_lab.tracking.record import Origin
 from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
-MODULES = ("audit", "automl", "data", "jobs", "models", "pipeline", "runs", "status")
+MODULES = (
+    "ask",
+    "audit",
+    "automl",
+    "costs",
+    "data",
+    "evals",
+    "finetune",
+    "jobs",
+    "keys",
+    "models",
+    "pipeline",
+    "runs",
+    "serving",
+    "status",
+)
 """The modules of this package that define commands."""
 
 

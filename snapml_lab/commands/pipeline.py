@@ -48,17 +48,12 @@ def run(
 
 @command("pipeline show", effect=Effect.READ)
 def show(ws: Workspace, job: JobId = "last") -> PipelineView:
-    """Show a pipeline's run: its steps, and the models they made.
+    """Show a pipeline's run: its steps, and what they found.
 
     Args:
         job: its id, the end of it, its name, or last.
     """
-    found = queue.get(ws, job)
-    if job == "last" and found.kind != "pipeline":
-        found = next((item for item in queue.latest(ws, limit=1000) if item.kind == "pipeline"), found)
-    if found.kind != "pipeline":
-        raise InvalidInputError.of("job", job, f"a pipeline; {found.id[-6:]} is a {found.kind}")
-    return report(ws, found)
+    return report(ws, queue.latest_of(ws, job, "pipeline"))
 
 
 class Output(View):

@@ -1,6 +1,8 @@
 """The Python mouth: ``snap.jobs.cancel(…)``, ``snap.automl(df, target="y")``."""
 
 import inspect
+import typing
+from collections.abc import Iterator
 from typing import Any
 
 from snapml_lab.commands.core import Call, Command, Surface, commands
@@ -47,7 +49,19 @@ class Asked:
         result = dispatch(ws, self._name, arguments, call)
         if command.picture and not background:
             return follow(ws, command, result.id)
-        return result
+        return (
+            _last(result)
+            if isinstance(result, Iterator) and typing.get_args(command.result) != (str,)
+            else result
+        )
+
+
+def _last(pieces: Iterator[Any]) -> Any:
+    """Return the last state of a view that grows."""
+    found = None
+    for found in pieces:  # noqa: B007 - the last one is wanted
+        pass
+    return found
 
 
 def attribute(name: str) -> Asked:

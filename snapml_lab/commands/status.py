@@ -60,7 +60,7 @@ def up(ws: Workspace, *, until_idle: bool = False, call: Call) -> Status:
         while True:
             if pending(ws):
                 tick(ws)
-            elif until_idle:
+            if until_idle and not pending(ws, services=False):
                 break
             time.sleep(1.0)
     except KeyboardInterrupt:

@@ -13,6 +13,12 @@ class Completes:
     source: str
 
 
+@dataclass(frozen=True)
+class FromCell:
+    """Marks the parameter that takes a cell's body."""
+
+
+Body = Annotated[str, FromCell(), Field(min_length=1, description="the cell's text")]
 JobId = Annotated[
     str, Completes("jobs"), Field(min_length=1, description="a job: its id, the end of it, its name, or last")
 ]

@@ -88,6 +88,20 @@ def read(ws: Workspace, data: object, namespace: Mapping[str, Any] | None = None
     raise NotFoundError(f"There is no table {data!r}.", fix=_offer(ws, namespace))
 
 
+def find_file(ws: Workspace, name: str) -> Path:
+    """Return a file named relative to the current folder or the project.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for folder in (Path.cwd(), ws.project):
+        if (folder / name).is_file():
+            return folder / name
+    raise NotFoundError(
+        f"There is no file {name!r}.", fix="Give a path relative to the current folder or the project."
+    )
+
+
 def keep(ws: Workspace, table: Table) -> Dataset:
     """Snapshot a table by its content: a new version of its dataset, or the version that is the same."""
     sha256, size = ws.blobs.put(table.content)

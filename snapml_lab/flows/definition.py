@@ -67,11 +67,23 @@ def read(path: Path, given: dict[str, str]) -> tuple[Pipeline, dict[str, Any]]:
 
 def resolve(value: Any, values: dict[str, Any], outputs: dict[str, dict[str, Any]]) -> Any:
     """Replace ``${parameter}`` and ``${step.output}`` in a step's parameter; a whole reference keeps its type."""
+    if isinstance(value, list):
+        return [resolve(item, values, outputs) for item in value]
+    if isinstance(value, dict):
+        return {key: resolve(item, values, outputs) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     if whole := _REFERENCE.fullmatch(value):
         return _look_up(whole, values, outputs)
     return _REFERENCE.sub(lambda match: str(_look_up(match, values, outputs)), value)
+
+
+def _references(value: Any) -> list[tuple[str, str]]:
+    """Return the (source, output) of every reference in a parameter, however deep."""
+    if isinstance(value, list | dict):
+        items = value.values() if isinstance(value, dict) else value
+        return [found for item in items for found in _references(item)]
+    return _REFERENCE.findall(value) if isinstance(value, str) else []
 
 
 def _look_up(match: "re.Match[str]", values: dict[str, Any], outputs: dict[str, dict[str, Any]]) -> Any:
@@ -109,7 +121,7 @@ def _check_steps(pipeline: Pipeline, path: Path, values: dict[str, Any]) -> None
                     f"Step {step.name!r}: {step.notebook} has no parameter {name!r}.",
                     fix=f"It takes: {offer}.",
                 )
-            references = _REFERENCE.findall(value) if isinstance(value, str) else []
+            references = _references(value)
             for source, output in references:
                 if output and output not in promised.get(source, set()):
                     raise InvalidInputError(

@@ -31,6 +31,10 @@ class Reporter:
         """Say how far the work is: ``value`` in [0, 1], and what is being done."""
         self._append("progress", value=min(max(value, 0.0), 1.0), message=message)
 
+    def ready(self) -> None:
+        """Say that a service answers: after a real request has come back."""
+        self._append("ready")
+
     def message(self, text: str) -> None:
         """Say what is being done."""
         self._append("message", text=text)

@@ -80,9 +80,9 @@ def _parsed(line: bytes, folder: JobFolder, blobs: Blobs) -> dict[str, Any]:
             path = (folder.path / event["path"]).resolve()
             if not path.is_relative_to(folder.path.resolve()):
                 raise ValueError(f"{event['path']} is outside the job's folder")
-            if not path.is_file() or not os.access(path, os.R_OK):
-                raise ValueError(f"{event['path']} is not a file that can be read")
-            event["blob"], event["size"] = blobs.put(path)
+            if not (path.is_file() or path.is_dir()) or not os.access(path, os.R_OK):
+                raise ValueError(f"{event['path']} is not a file or folder that can be read")
+            event["blob"], event["size"] = blobs.put_folder(path) if path.is_dir() else blobs.put(path)
     except StorageError:
         raise
     except (*_UNREADABLE, OSError) as error:
@@ -104,6 +104,11 @@ def _apply(connection: sqlite3.Connection, job: str, event: dict[str, Any], revi
             connection.execute(
                 "UPDATE jobs SET progress = ?, message = coalesce(nullif(?, ''), message) WHERE id = ?",
                 (float(event["value"]), str(event.get("message", "")), job),
+            )
+        case "ready":
+            connection.execute(
+                "UPDATE jobs SET state = 'running', message = 'ready' WHERE id = ? AND state = 'starting'",
+                (job,),
             )
         case "message":
             connection.execute("UPDATE jobs SET message = ? WHERE id = ?", (str(event["text"]), job))

@@ -44,6 +44,8 @@ class Work:
         env: variables added to the environment.
         cpus: processors it is admitted for; 0 for work that only waits for other jobs.
         time_limit: seconds after which it is stopped, or None.
+        service: it is meant to run until it is cancelled: it is ``running`` once it reports ready, and is started again
+            when it ends by itself.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Work:
     env: dict[str, str] = field(default_factory=dict)
     cpus: float = 1.0
     time_limit: float | None = None
+    service: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Job:
     error_code: str | None
     error_message: str | None
     error_fix: str | None
+    service: int
+    restarts: int
     revision: int
 
     @classmethod

@@ -23,10 +23,13 @@ from snapml_lab.workspace import Workspace
 
 _CARRIED = (
     "PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ",
-    "OMP_NUM_THREADS",
+    "OMP_NUM_THREADS", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_OFFLINE", "SNAPML_BASE_MODEL",
 )  # fmt: skip
 """Variables of the submitter that a payload gets even if another process starts it. Others, which may hold secrets,
 are never written to disk."""
+
+_DEFAULTS = {"OMP_WAIT_POLICY": "passive"}
+"""Waiting threads sleep instead of spinning: on a machine that is shared, spinning made training ten times slower."""
 
 _POLL_SECONDS = 0.1
 
@@ -43,8 +46,13 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
     launch = {
         "argv": work.argv,
         "cwd": str(work.cwd or ws.project),
-        "env": {**{name: os.environ[name] for name in _CARRIED if name in os.environ}, **work.env},
+        "env": {
+            **_DEFAULTS,
+            **{name: os.environ[name] for name in _CARRIED if name in os.environ},
+            **work.env,
+        },
         "nonce": secrets.token_hex(16),
+        "service": work.service,
         "time_limit": work.time_limit,
     }
     try:
@@ -56,10 +64,10 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
             revision, now = bump(connection), clock.now()
             parent = _parent(ws)
             connection.execute(
-                "INSERT INTO jobs (id, kind, name, state, parent, actor, uid, cpus, notebook, cell_id, submitted_at,"
-                " revision) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, kind, name, state, parent, actor, uid, cpus, notebook, cell_id, submitted_at, service,"
+                " revision) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (job, work.kind, work.name, parent, actor, os.getuid(), work.cpus, origin.notebook,
-                 origin.cell_id, now, revision),
+                 origin.cell_id, now, int(work.service), revision),
             )  # fmt: skip
             record.create(
                 connection,
@@ -98,6 +106,26 @@ def get(ws: Workspace, reference: str) -> Job:
     if row is None:
         raise NotFoundError(f"There is no job {reference!r}.", fix="See the jobs there are: snapml jobs list")
     return Job.of(row)
+
+
+def latest_of(ws: Workspace, reference: str, kind: str) -> Job:
+    """Return a job that must be of a kind; ``last`` is the newest of that kind.
+
+    Raises:
+        NotFoundError: there is none.
+        InvalidInputError: it is of another kind.
+    """
+    if reference == "last":
+        row = ws.ledger.row("SELECT * FROM jobs WHERE kind = ? ORDER BY id DESC LIMIT 1", kind)
+        if row is None:
+            raise NotFoundError(
+                f"There is no {kind} job yet.", fix="See the jobs there are: snapml jobs list"
+            )
+        return Job.of(row)
+    job = get(ws, reference)
+    if job.kind != kind:
+        raise InvalidInputError.of("job", reference, f"a job of kind {kind}; {job.id[-6:]} is a {job.kind}")
+    return job
 
 
 def latest(ws: Workspace, *, state: State | None = None, limit: int = 100) -> list[Job]:

@@ -8,6 +8,7 @@ reserved space, and then lets the queue move on.
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -29,6 +30,9 @@ _BEAT_SECONDS = 0.2
 _DRAIN_SECONDS = 1.0
 _READ_BYTES = 1 << 16
 _TICK_AFTER_SECONDS = 15.0
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
 _LEDGER_PATIENCE = 20
 _BUSY_SECONDS = 0.1
 """How long the ledger may keep a shim from its payload's pipes and limits."""
@@ -48,6 +52,8 @@ class Shim:
         self.launch: dict[str, Any] = json.loads(self.folder.launch.read_bytes())
         self.stop_reason: str | None = None
         self.kill_at = 0.0
+        self.begun = 0.0
+        self.failures = -1
         self.asked = 0
         self.started = 0.0
         self.announced = False
@@ -65,21 +71,45 @@ class Shim:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
         self.started = time.time()
-        try:
-            payload = self._start()
-        except Exception as error:  # whatever it is, it goes into the exit record
-            detail = (str(error) or repr(error))[:_LONGEST_DETAIL]
-            outcome = {"reason": "not_started", "exit_code": None, "detail": detail}
-        else:
-            self._announce()
-            status = self._watch(payload, wake)
-            left = self.containment.end(payload.pid, self.launch["nonce"])
-            self._drain(payload, _DRAIN_SECONDS)
-            outcome = self._outcome(status, left)
+        outcome = self._once(wake)
+        while self.launch.get("service") and self.stop_reason is None and outcome["reason"] != "not_started":
+            self._stand_by(outcome, wake)
+            if self.stop_reason is None:
+                outcome = self._once(wake)
+        outcome["reason"] = self.stop_reason or outcome["reason"]
         self.containment.close()
         self.logs.close()
         write_exit(record, {**outcome, "started_at": self.started, "ended_at": time.time()})
         self._settle()
+
+    def _once(self, wake: int) -> dict[str, Any]:
+        """Start the payload, keep it to its end, and return how it ended."""
+        self.begun = time.monotonic()
+        try:
+            payload = self._start()
+        except Exception as error:  # whatever it is, it goes into the exit record
+            detail = (str(error) or repr(error))[:_LONGEST_DETAIL]
+            return {"reason": "not_started", "exit_code": None, "detail": detail}
+        self._announce()
+        status = self._watch(payload, wake)
+        left = self.containment.end(payload.pid, self.launch["nonce"])
+        self._drain(payload, _DRAIN_SECONDS)
+        return self._outcome(status, left)
+
+    def _stand_by(self, outcome: dict[str, Any], wake: int) -> None:
+        """Say that the service ended by itself, and wait before it is started again: longer each time it ends soon."""
+        steady = time.monotonic() - self.begun > _STEADY_SECONDS
+        self.failures = 0 if steady else self.failures + 1
+        pause = min(_FIRST_PAUSE_SECONDS * 2**self.failures, _LONGEST_PAUSE_SECONDS)
+        how = f"signal {outcome['signal']}" if outcome["signal"] else f"exit code {outcome['exit_code']}"
+        until, told = time.monotonic() + pause, False
+        while time.monotonic() < until and self.stop_reason is None:
+            told = told or self._tell_restart(f"ended with {how}; starting again")
+            if self._asked_to_stop() is not None:
+                self.stop_reason = "cancelled"
+            select.select([wake], [], [], 0.1)
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 512)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         environment = {key: value for key, value in os.environ.items() if key != SHIM}
@@ -225,11 +255,27 @@ class Shim:
         with self._forgiven():
             with self.workspace.ledger.write() as connection:
                 connection.execute(
-                    "UPDATE jobs SET state = CASE state WHEN 'starting' THEN 'running' ELSE state END, started_at = ?,"
-                    " containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
+                    "UPDATE jobs SET state = CASE WHEN state = 'starting' AND NOT service THEN 'running' ELSE state END,"
+                    " started_at = ?, containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
                     (*known, bump(connection), self.job),
                 )
             self.announced = True
+
+    def _tell_restart(self, message: str) -> bool:
+        """Write that the service is down; say whether the ledger took it."""
+        from snapml_lab.jobs.ingest import ingest
+        from snapml_lab.store.ledger import bump
+
+        with self._forgiven():
+            ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
+            with self.workspace.ledger.write() as connection:
+                connection.execute(
+                    "UPDATE jobs SET state = 'starting', message = ?, restarts = restarts + 1, revision = ?"
+                    " WHERE id = ? AND state IN ('starting', 'running')",
+                    (message, bump(connection), self.job),
+                )
+            return True
+        return False
 
     def _follow(self) -> None:
         from snapml_lab.jobs.ingest import ingest

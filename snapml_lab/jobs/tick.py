@@ -55,11 +55,12 @@ def last_tick(ws: Workspace) -> float:
         return 0.0
 
 
-def pending(ws: Workspace) -> bool:
-    """Say whether a tick could have anything to do: one query."""
+def pending(ws: Workspace, *, services: bool = True) -> bool:
+    """Say whether a tick could have anything to do: one query; services, which never end, may be left out."""
     states = (State.QUEUED, *LIVE)
     marks = ",".join("?" * len(states))
-    return ws.ledger.row(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", *states) is not None
+    sql = f"SELECT 1 FROM jobs WHERE state IN ({marks}) AND (? OR NOT service) LIMIT 1"
+    return ws.ledger.row(sql, *states, services) is not None
 
 
 def _move(ws: Workspace) -> None:
@@ -115,6 +116,9 @@ def _reconcile(ws: Workspace, job: Job) -> None:
                 return
             if not _swept(job.id, folder):
                 return
+            if job.service and job.state is not State.STOPPING and not never_began:
+                _requeue_service(ws, job.id)
+                return
             if never_began:
                 record = _not_started(f"its shim did not begin, {job.starts} times{_last_words(folder)}")
             elif job.state is State.STOPPING:
@@ -122,6 +126,16 @@ def _reconcile(ws: Workspace, job: Job) -> None:
         outcome.settle(ws.ledger, ws.blobs, job.id, folder, record)
     finally:
         os.close(held)
+
+
+def _requeue_service(ws: Workspace, job: str) -> None:
+    """A service whose shim is gone is started anew: it is meant to run until somebody stops it."""
+    with ws.ledger.write() as connection:
+        connection.execute(
+            "UPDATE jobs SET state = 'queued', message = 'its keeper was killed; starting again', starts = 0,"
+            " restarts = restarts + 1, revision = ? WHERE id = ? AND state IN ('starting', 'running')",
+            (bump(connection), job),
+        )
 
 
 def _unstick(job: Job) -> None:

@@ -3,7 +3,6 @@
 from html import escape
 
 from snapml_lab import clock
-from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.model import Job, State
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed, html_table, text_table
@@ -17,9 +16,11 @@ class ErrorView(View):
     fix: str
 
     @classmethod
-    def of(cls, error: SnapmlError) -> "ErrorView":
-        """Read an error of the family."""
-        return cls(code=error.code, message=error.message, fix=error.fix)
+    def of_job(cls, job: Job) -> "ErrorView | None":
+        """Return why a job failed; None where it did not."""
+        if job.error_code is None:
+            return None
+        return cls(code=job.error_code, message=job.error_message or "", fix=job.error_fix or "")
 
     def text(self) -> str:
         """One line."""
@@ -27,7 +28,10 @@ class ErrorView(View):
 
 
 class JobView(View):
-    """A job. Times are ISO 8601 in UTC; ``progress`` is in [0, 1]."""
+    """A job. Times are ISO 8601 in UTC; ``progress`` is in [0, 1].
+
+    A ``service`` runs until it is stopped, and was started again ``restarts`` times.
+    """
 
     id: str
     kind: str
@@ -47,18 +51,17 @@ class JobView(View):
     containment: str | None
     waiting_for: str | None
     actor: str
+    service: bool
+    restarts: int
 
     @classmethod
     def of(cls, job: Job) -> "JobView":
         """Read a job of the ledger."""
-        error = None
-        if job.error_code is not None:
-            error = ErrorView(code=job.error_code, message=job.error_message or "", fix=job.error_fix or "")
         return cls(
             id=job.id, kind=job.kind, name=job.name, state=job.state, progress=job.progress, message=job.message,
             submitted_at=clock.iso(job.submitted_at), started_at=_iso(job.started_at), ended_at=_iso(job.ended_at),
-            exit_code=job.exit_code, reason=job.reason, error=error, parent=job.parent, notebook=job.notebook,
-            cell_id=job.cell_id, containment=job.containment, waiting_for=job.waiting_for, actor=job.actor,
+            exit_code=job.exit_code, reason=job.reason, error=ErrorView.of_job(job), parent=job.parent, notebook=job.notebook,
+            cell_id=job.cell_id, containment=job.containment, waiting_for=job.waiting_for, actor=job.actor, service=bool(job.service), restarts=job.restarts,
         )  # fmt: skip
 
     def text(self) -> str:
@@ -130,6 +133,10 @@ class LogPage(View):
     def text(self) -> str:
         """What was printed."""
         return self.content.rstrip("\n")
+
+    def plain(self) -> str:
+        """What was printed, colours and progress bars included: a log is shown as its program wrote it."""
+        return self.text()
 
 
 _HEADER = ["id", "state", "kind", "name", "submitted", "doing", "notebook"]

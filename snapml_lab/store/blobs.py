@@ -1,7 +1,10 @@
 """Large things by their SHA-256, under ``artifacts/``. Standard library only."""
 
 import hashlib
+import json
 import os
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from snapml_lab.errors import NotFoundError, StoreDamagedError
 from snapml_lab.store.files import storage_errors
 
 _CHUNK = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
@@ -49,6 +53,44 @@ class Blobs:
                 raise
         return name, size
 
+    def put_folder(self, source: Path) -> tuple[str, int]:
+        """Copy a folder in, file by file, and return (sha256 of its manifest, size in bytes of all files).
+
+        The manifest is JSON: ``{"files": {relative path: sha256}}``. Files that are links are left out.
+        """
+        files: dict[str, str] = {}
+        total = 0
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                files[path.relative_to(source).as_posix()], size = self.put(path)
+                total += size
+        manifest, _ = self.put(json.dumps({"files": files}, sort_keys=True).encode())
+        return manifest, total
+
+    def folder(self, sha256: str, target: Path) -> Path:
+        """Lay out a kept folder at ``target``, as links to the blobs where the disk allows; return ``target``.
+
+        Raises:
+            NotFoundError: a file of it is missing.
+            StoreDamagedError: its manifest is not whole, or names a path outside of the folder.
+        """
+        manifest = json.loads(self.verified(sha256))
+        if target.is_dir():
+            return target
+        with storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+            try:
+                self._lay_out(sha256, manifest["files"], incoming)
+            except BaseException:
+                shutil.rmtree(incoming)
+                raise
+            try:
+                incoming.rename(target)
+            except OSError:  # another process was faster
+                shutil.rmtree(incoming)
+        return target
+
     def path(self, sha256: str) -> Path:
         """Return where a blob lies.
 
@@ -56,7 +98,7 @@ class Blobs:
             NotFoundError: there is no such blob.
         """
         place = self._place(sha256)
-        if not place.is_file():
+        if not _SHA256.fullmatch(sha256) or not place.is_file():
             raise NotFoundError(
                 f"The file with content {sha256[:12]} is not in {self.root}.",
                 fix="Copy the workspace again, artifacts/ included.",
@@ -77,6 +119,19 @@ class Blobs:
                 fix="Restore it from a copy of the workspace, or make it again.",
             )
         return content
+
+    def _lay_out(self, sha256: str, files: dict[str, str], folder: Path) -> None:
+        for name, blob in files.items():
+            place = (folder / name).resolve()
+            if not place.is_relative_to(folder.resolve()):
+                raise StoreDamagedError(
+                    f"The folder {sha256[:12]} names {name!r}, outside of it.", fix="Make it again."
+                )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(self.path(blob), place)
+            except OSError:
+                shutil.copyfile(self.path(blob), place)
 
     def _place(self, sha256: str) -> Path:
         return self.root / sha256[:2] / sha256[2:]

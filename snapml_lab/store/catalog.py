@@ -88,7 +88,10 @@ class Catalog:
         """
         document = self._table(kind).get(doc_id=key)  # type: ignore[call-overload]
         if document is None:
-            raise NotFoundError(f"No {kind} named {key!r}.", fix=_suggest(kind, key, self.keys(kind)))
+            raise NotFoundError(
+                f"There is no {kind.removesuffix('s')} named {key!r}.",
+                fix=_suggest(kind, key, self.keys(kind)),
+            )
         return dict(document)
 
     def find(self, kind: str, key: str) -> Fields | None:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from snapml_lab.errors import StorageError, StoreDamagedError
-from snapml_lab.store.migrations import MIGRATIONS
+from snapml_lab.errors import ConflictError, StorageError, StoreDamagedError
+from snapml_lab.store.migrations import APPLICATION_ID, MIGRATIONS
 
 _BUSY_SECONDS = 30.0
 
@@ -97,6 +97,8 @@ class Ledger:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version:
+            _check_ours(connection, self.path)
         if version == len(MIGRATIONS):
             return
         if version > len(MIGRATIONS):
@@ -107,13 +109,18 @@ class Ledger:
         with self.write():
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                raise StoreDamagedError(
-                    f"{self.path} is a database, but not a ledger.",
-                    fix="Move it away: it is of another program.",
-                )
+                _check_ours(connection, self.path)
             for migrate in MIGRATIONS[version:]:
                 migrate(connection)
             connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise StoreDamagedError(
+            f"{path} is a database, but not a ledger.", fix="Move it away: it is of another program."
+        )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -146,6 +153,10 @@ def _explained(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"The ledger {path} could not be written: {text}.",
                 fix=f"Free space on its disk, or make {path.parent} writable, and try again.",
+            ) from error
+        if "locked" in text:
+            raise ConflictError(
+                f"The ledger {path} is busy: another process is writing to it.", fix="Try again in a moment."
             ) from error
         raise
     except sqlite3.DatabaseError as error:

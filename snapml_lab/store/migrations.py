@@ -3,8 +3,12 @@
 import sqlite3
 from collections.abc import Callable
 
+APPLICATION_ID = int.from_bytes(b"SNAP")
+"""Marks a SQLite file as a ledger (``PRAGMA application_id``)."""
+
 
 def _first(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in _FIRST.split(";\n"):
         if statement.strip():
             connection.execute(statement)
@@ -129,4 +133,51 @@ CREATE TABLE environments (
 ) STRICT;
 """
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]
+
+def _second(connection: sqlite3.Connection) -> None:
+    """Services, API keys, and what requests used and cost."""
+    for statement in _SECOND.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+_SECOND = """
+ALTER TABLE jobs ADD COLUMN service INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    sha256 TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    revoked_at REAL
+) STRICT;
+
+CREATE TABLE requests (
+    id TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    deployment TEXT NOT NULL,
+    model TEXT NOT NULL,
+    route TEXT NOT NULL,
+    api_key TEXT NOT NULL,
+    notebook TEXT,
+    cell_id TEXT,
+    streamed INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    ended TEXT NOT NULL,
+    input_tokens INTEGER,
+    cached_tokens INTEGER,
+    output_tokens INTEGER,
+    usage TEXT NOT NULL,
+    first_token_ms REAL,
+    duration_ms REAL NOT NULL,
+    cost_pico INTEGER,
+    price TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE INDEX requests_at ON requests (at);
+CREATE INDEX requests_revision ON requests (revision);
+"""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]

@@ -59,6 +59,17 @@ def latest(ledger: Ledger, *, kind: str | None, limit: int) -> list[Run]:
     return _with_values(ledger, rows)
 
 
+def curve(ledger: Ledger, run: str, name: str, *, points: int = 400) -> tuple[list[int], list[float]]:
+    """Return a metric's steps and values, thinned to about ``points`` evenly spaced ones; the last is always there."""
+    rows = ledger.rows(
+        "SELECT step, value FROM (SELECT step, value, row_number() OVER (ORDER BY step DESC) - 1 AS back,"
+        " count(*) OVER () AS number FROM metrics WHERE run = ? AND name = ? AND value IS NOT NULL)"
+        " WHERE back % max(1, number / ?) = 0 ORDER BY step",
+        run, name, points,
+    )  # fmt: skip
+    return [row["step"] for row in rows], [row["value"] for row in rows]
+
+
 def children(ledger: Ledger, parent: str) -> list[Run]:
     """Return the runs nested in one, oldest first."""
     return _with_values(ledger, ledger.rows("SELECT * FROM runs WHERE parent = ? ORDER BY id", parent))

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from snapml_lab.views.tables import printable
+
 
 class View(BaseModel):
     """A result: JSON for programs, text for logs and terminals, HTML for notebooks."""
@@ -23,19 +25,23 @@ class View(BaseModel):
         """Return static HTML that is safe whatever the data holds."""
         return f"<pre style='margin:0'>{escape(self.text())}</pre>"
 
+    def plain(self) -> str:
+        """Return the text with control characters shown, not obeyed: names and logs may come from anywhere."""
+        return printable(self.text())
+
     def bundle(self) -> dict[str, str]:
         """Return both forms, as a notebook keeps them."""
-        return {"text/plain": self.text(), "text/html": self.html()}
+        return {"text/plain": self.plain(), "text/html": self.html()}
 
     def shown(self) -> None:
         """Say that the result is on the screen, so that being a cell's last value does not show it again."""
         self._shown = True
 
     def __str__(self) -> str:
-        return self.text()
+        return self.plain()
 
     def __repr__(self) -> str:
-        return self.text()
+        return self.plain()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -82,6 +82,76 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Line:
+    """One line of a :class:`Lines` chart, points in order of x; a ``strong`` one is in front."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines over a common x, named at their ends."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+
+    def svg(self) -> str:
+        """Draw it."""
+        drawn = [line for line in self.lines if line.x]
+        if not drawn:
+            return _empty(self.title, _WIDTH, _HEIGHT)
+        x_low, x_high = _widen(*_span([value for line in drawn for value in line.x]))
+        y_low, y_high = _widen(*_span([value for line in drawn for value in line.y]))
+        to_x = _scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT)
+        to_y = _scale(y_low, y_high, _HEIGHT - _BOTTOM, _TOP)
+        parts = [
+            _axes(
+                self.title,
+                self.x_label,
+                self.y_label,
+                _ticks(x_low, x_high),
+                _ticks(y_low, y_high),
+                to_x,
+                to_y,
+            )
+        ]
+        for index, line in enumerate(sorted(drawn, key=lambda line: line.strong)):
+            colour = _ACCENT if line.strong else _DIM
+            points = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
+            width = 2.5 if line.strong else 1.2
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
+            )
+            if line.strong:
+                parts += [
+                    f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="2.5" fill="{colour}"/>'
+                    for x, y in zip(line.x, line.y, strict=True)
+                ]
+            parts.append(_label(_WIDTH - _RIGHT, _TOP + 10 + 14 * index, line.name, "end", colour))
+        return _svg(self.title, _WIDTH, _HEIGHT, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        data = [
+            {"type": "scatter", "mode": "lines+markers" if line.strong else "lines", "x": list(line.x),
+             "y": list(line.y), "name": line.name,
+             "line": {"color": _PLOTLY_ACCENT if line.strong else "#9e9e9e", "width": 2.5 if line.strong else 1}}
+            for line in self.lines
+        ]  # fmt: skip
+        layout = {
+            **_plotly_layout(self.title, self.x_label, self.y_label),
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": 1.15, "x": 0.4},
+        }
+        return {"data": data, "layout": layout}
+
+
+@dataclass(frozen=True)
 class Bar:
     """One row of an :class:`Intervals` chart."""
 
@@ -136,6 +206,50 @@ class Intervals:
             "error_x": error, "marker": {"size": 9, "color": [_PLOTLY_ACCENT if bar.strong else "#9e9e9e" for bar in bars]},
         }  # fmt: skip
         return {"data": [trace], "layout": _plotly_layout(self.title, self.x_label, "")}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """One bar of an :class:`Amounts` chart; ``shown`` is the value as a person reads it."""
+
+    label: str
+    value: float
+    shown: str
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Amounts as horizontal bars from zero, first on top."""
+
+    title: str
+    amounts: Sequence[Amount]
+
+    def svg(self) -> str:
+        """Draw it."""
+        left, right, height = 150, 90, _TOP + 12 + _ROW * max(len(self.amounts), 1)
+        if not self.amounts:
+            return _empty(self.title, _WIDTH, height)
+        most = max((item.value for item in self.amounts if math.isfinite(item.value)), default=0) or 1.0
+        parts = [_title(self.title)]
+        for index, item in enumerate(self.amounts):
+            y = _TOP + _ROW * index
+            width = (_WIDTH - left - right) * max(item.value, 0) / most
+            parts.append(_label(left - 8, y + 16, _cut(item.label, 22), "end", _INK))
+            parts.append(
+                f'<rect x="{left}" y="{y + 5}" width="{width:.1f}" height="14" rx="2" fill="{_ACCENT}"/>'
+            )
+            parts.append(_label(left + width + 6, y + 16, item.shown, "start"))
+        return _svg(self.title, _WIDTH, height, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        items = list(reversed(self.amounts))
+        trace = {
+            "type": "bar", "orientation": "h", "x": [item.value for item in items],
+            "y": [escape(item.label) for item in items], "text": [item.shown for item in items],
+            "marker": {"color": _PLOTLY_ACCENT},
+        }  # fmt: skip
+        return {"data": [trace], "layout": _plotly_layout(self.title, "", "")}
 
 
 def _plotly_layout(title: str, x_label: str, y_label: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ STYLE = (
     ".snapml svg{max-width:100%;height:auto;display:block}"
     ".snapml .row{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:flex-start;margin:8px 0}"
     ".snapml .row svg{flex:1 1 360px;min-width:0;max-width:460px}"
+    ".snapml pre.wrap{white-space:pre-wrap;margin:4px 0;font-size:12px}"
     ".snapml .dim{color:var(--jp-ui-font-color2,#757575)}"
     ".snapml .bad{color:var(--jp-error-color1,#c62828)}</style>"
 )
@@ -31,9 +32,9 @@ def text_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()
 ) -> str:
     """Align columns with spaces; columns in ``right`` are set to the right. Wide characters count as two."""
-    printable = [[_one_line(cell) for cell in row] for row in rows]
+    cleaned = [[_one_line(cell) for cell in row] for row in rows]
     widths = [
-        max((_width(row[i]) for row in [list(header), *printable]), default=0) for i in range(len(header))
+        max((_width(row[i]) for row in [list(header), *cleaned]), default=0) for i in range(len(header))
     ]
 
     def line(cells: Sequence[str]) -> str:
@@ -43,7 +44,7 @@ def text_table(
         )
         return "  ".join(padded).rstrip()
 
-    return "\n".join([line(list(header)), line(["─" * width for width in widths]), *map(line, printable)])
+    return "\n".join([line(list(header)), line(["─" * width for width in widths]), *map(line, cleaned)])
 
 
 def html_table(
@@ -73,9 +74,13 @@ def framed(*parts: str) -> str:
     return f'{STYLE}<div class="snapml">{"".join(parts)}</div>'
 
 
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    """Show control characters as �, instead of having a terminal obey them; those in ``keep`` stay."""
+    return "".join(c if c in keep or unicodedata.category(c)[0] != "C" else "�" for c in text)
+
+
 def _one_line(text: str) -> str:
-    """Show control characters instead of obeying them: a name may come from anywhere."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else "�" for c in text.replace("\n", "⏎"))
+    return printable(text.replace("\n", "⏎"), keep="")
 
 
 def _width(text: str) -> int:

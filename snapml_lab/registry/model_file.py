@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapml_lab.automl.features import Signature, matrix
 from snapml_lab.errors import UnsafeFileError
+from snapml_lab.registry.signature import Signature, matrix
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,236 @@
+"""Commands about deployments and their endpoints."""
+
+import contextlib
+from html import escape
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from snapml_lab.commands.core import Call, command
+from snapml_lab.commands.types import Completes, ModelRef
+from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
+from snapml_lab.finetune import base
+from snapml_lab.governance.roles import Effect
+from snapml_lab.jobs import processes, queue
+from snapml_lab.jobs.folder import JobFolder
+from snapml_lab.registry import deployments, versions
+from snapml_lab.registry.deployments import Deployment
+from snapml_lab.serving import endpoints
+from snapml_lab.store.files import locked, read_json
+from snapml_lab.tracking import provenance
+from snapml_lab.views.base import View
+from snapml_lab.views.tables import framed, html_table, text_table
+from snapml_lab.workspace import Workspace
+
+DeploymentName = Annotated[
+    str, Completes("deployments"), Field(min_length=1, description="a deployment's name")
+]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Endpoint(View):
+    """A deployment and how it is: ``state`` is its service's (``stopped`` where it has none)."""
+
+    name: str
+    model: str
+    engine: str
+    task: str
+    state: str
+    message: str | None
+    restarts: int
+    url: str | None
+    job: str | None
+
+    def text(self) -> str:
+        """One line, and how to ask it."""
+        again = f", started again {self.restarts}×" if self.restarts else ""
+        lines = [f"{self.name}: {self.model} by {self.engine}, {self.state}{again}"]
+        if self.message and self.state != "running":
+            lines.append(f"  {self.message}")
+        return "\n".join([*lines, *self._snippet()])
+
+    def row(self) -> list[str]:
+        """The cells of one line of a list."""
+        return [
+            self.name,
+            self.model,
+            self.engine,
+            self.state,
+            self.message or "",
+            str(self.restarts),
+            self.url or "",
+        ]
+
+    def _snippet(self) -> list[str]:
+        if self.url is None or self.state != "running":
+            return []
+        if self.task != "chat":
+            return [f"  POST {self.url}/v2/models/{self.name}/infer   key: snapml keys create NAME"]
+        return [
+            f"  %%snapml ask --model {self.name}",
+            f'  OpenAI(base_url="{self.url}/v1", api_key=…)   key: snapml keys create NAME',
+        ]
+
+
+class EndpointList(View):
+    """All deployments, and the gateway's state."""
+
+    endpoints: list[Endpoint]
+    gateway: str
+    url: str | None
+
+    def text(self) -> str:
+        """A table."""
+        if not self.endpoints:
+            return "Nothing is deployed. Deploy a model: snapml deploy MODEL"
+        return "\n".join([text_table(_HEADER, [item.row() for item in self.endpoints]), self._gateway()])
+
+    def html(self) -> str:
+        """A table."""
+        if not self.endpoints:
+            return super().html()
+        return framed(
+            html_table(_HEADER, [item.row() for item in self.endpoints]),
+            f"<div class=dim>{escape(self._gateway())}</div>",
+        )
+
+    def _gateway(self) -> str:
+        return f"gateway: {self.gateway}" + (f" at {self.url}" if self.url else "")
+
+
+_HEADER = ["name", "model", "engine", "state", "", "restarts", "gateway"]
+
+
+@command("deploy", effect=Effect.EXECUTE)
+def deploy(
+    ws: Workspace,
+    model: ModelRef,
+    *,
+    name: str | None = None,
+    port: Port | None = None,
+    wait: bool = True,
+    call: Call,
+) -> Endpoint:
+    """Serve a model, classic or LLM, behind the gateway; ready once a real request has come back.
+
+    Args:
+        model: a model version, sample, a folder, or a hub's id.
+        name: what callers name it by; default: the model's name.
+        port: the gateway's port on this machine, where it is not alive yet; default: 8765, or a free one.
+        wait: wait until it is ready; --no-wait returns at once.
+    """
+    _need("aiohttp")
+    deployment = _plan(ws, model, name)
+    origin = provenance.complete(ws, call.origin)
+    with locked(ws.root / "deploy.lock"):  # of two that deploy the same name at once, one is told
+        if endpoints.live(ws, endpoints.ENDPOINT, deployment.name):
+            raise ConflictError(
+                f"{deployment.name!r} is deployed.",
+                fix=f"Choose --name, or stop it: snapml undeploy {deployment.name}",
+            )
+        fresh = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY) is None
+        gateway = endpoints.start_gateway(ws, port, actor=call.actor, origin=origin)
+        deployments.declare(ws, deployment)
+        try:
+            job = endpoints.start(ws, deployment, actor=call.actor, origin=origin)
+        except Exception:
+            _undo(ws, deployment, gateway=fresh)
+            raise
+    if wait:
+        try:
+            endpoints.wait_ready(ws, gateway)
+            endpoints.wait_ready(ws, job)
+        except Exception:
+            _undo(ws, deployment, gateway=fresh)
+            raise
+    return _endpoint(ws, deployment)
+
+
+@command("undeploy", effect=Effect.EXECUTE)
+def undeploy(ws: Workspace, name: DeploymentName | None = None, *, gateway: bool = False) -> EndpointList:
+    """Stop a deployment and see its processes gone; with --gateway the gateway, too.
+
+    Args:
+        name: the deployment.
+        gateway: stop the gateway.
+    """
+    if name is None and not gateway:
+        raise InvalidInputError.of("name", name, "a deployment's name, or --gateway")
+    if name is not None:
+        deployments.get(ws, name)
+        _withdraw(ws, name)
+    if gateway:
+        _stop(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+    return list_endpoints(ws)
+
+
+@command("endpoints list", effect=Effect.READ)
+def list_endpoints(ws: Workspace) -> EndpointList:
+    """List deployments and how each is."""
+    job = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+    return EndpointList(
+        endpoints=[_endpoint(ws, deployment) for deployment in deployments.every(ws)],
+        gateway=job.state if job else "stopped", url=endpoints.base_url(ws) if job else None,
+    )  # fmt: skip
+
+
+def _plan(ws: Workspace, model: str, name: str | None) -> Deployment:
+    """Decide what is served by which engine; raises where the model does not exist."""
+    try:
+        found = versions.find(ws.ledger, model)
+    except (NotFoundError, InvalidInputError):
+        _need("transformers", "uvicorn", "fastapi")
+        source = base.resolve(ws, model)
+        own = versions.check_name(name or model.rpartition("/")[2])
+        return Deployment(own, model, "transformers", "chat", source)
+    own = versions.check_name(name or found.name)
+    if found.format == "skops":
+        return Deployment(own, found.reference, "predict", found.task, str(ws.blobs.path(found.blob)))
+    _need("transformers", "uvicorn", "fastapi")
+    return Deployment(own, found.reference, "transformers", "chat", str(base.laid_out(ws, found)))
+
+
+def _endpoint(ws: Workspace, deployment: Deployment) -> Endpoint:
+    job = endpoints.live(ws, endpoints.ENDPOINT, deployment.name)
+    gateway = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+    state: Literal["stopped"] | str = job.state if job else "stopped"  # noqa: PYI051 - says what else it can be
+    return Endpoint(
+        name=deployment.name, model=deployment.model, engine=deployment.engine, task=deployment.task, state=state,
+        message=job.message if job else None, restarts=job.restarts if job else 0,
+        url=endpoints.base_url(ws) if gateway else None, job=job.id if job else None,
+    )  # fmt: skip
+
+
+def _withdraw(ws: Workspace, name: str) -> None:
+    _stop(ws, endpoints.ENDPOINT, name)
+    deployments.withdraw(ws, name)
+    deployments.socket_path(ws, name).unlink(missing_ok=True)
+
+
+def _undo(ws: Workspace, deployment: Deployment, *, gateway: bool) -> None:
+    """Leave nothing of a deployment that did not get ready; nor a gateway that was started for it alone."""
+    with contextlib.suppress(NotFoundError):  # somebody was faster
+        _withdraw(ws, deployment.name)
+    if gateway and not deployments.every(ws):
+        _stop(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+
+
+def _stop(ws: Workspace, kind: str, name: str) -> None:
+    job = endpoints.live(ws, kind, name)
+    if job is None:
+        return
+    endpoints.stop(ws, job)
+    launch = read_json(JobFolder(ws.jobs / job.id).launch) or {}
+    if left := processes.bearing(str(launch.get("nonce"))):
+        raise ConflictError(
+            f"{name} left processes: {left}.", fix="Look at them with ps, and end them by hand."
+        )
+    assert queue.get(ws, job.id).ended
+
+
+def _need(*modules: str) -> None:
+    import importlib.util
+
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError.of(module, "serve")

@@ -1,0 +1,1 @@
+"""Serving: engines behind one interface, each a service job that listens on a Unix socket."""

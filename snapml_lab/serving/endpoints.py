@@ -1,0 +1,132 @@
+"""Endpoints: the service jobs behind deployments, and the gateway in front of them."""
+
+import socket
+import time
+
+from snapml_lab import errors
+from snapml_lab.jobs import logs, queue
+from snapml_lab.jobs.folder import JobFolder
+from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import deployments, versions
+from snapml_lab.registry.deployments import Deployment
+from snapml_lab.store.files import read_json
+from snapml_lab.tracking.record import Origin
+from snapml_lab.workspace import Workspace
+
+ENDPOINT = "endpoint"
+GATEWAY = "gateway"
+PORT = 8765
+"""Where the gateway listens on the loopback unless told otherwise."""
+
+_QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+_FALLS = 3
+
+
+def live(ws: Workspace, kind: str, name: str) -> Job | None:
+    """Return the living service of a kind and name."""
+    row = ws.ledger.row(
+        "SELECT * FROM jobs WHERE kind = ? AND name = ? AND state IN ('queued', 'starting', 'running', 'stopping')"
+        " ORDER BY id DESC LIMIT 1",
+        kind, name,
+    )  # fmt: skip
+    return None if row is None else Job.of(row)
+
+
+def start(ws: Workspace, deployment: Deployment, *, actor: str, origin: Origin) -> Job:
+    """Start a deployment's engine as a service."""
+    path = deployments.socket_path(ws, deployment.name)
+    spec = {"name": deployment.name, "source": deployment.source, "socket": str(path)}
+    if deployment.engine == "predict":
+        model = versions.find(ws.ledger, deployment.model)
+        spec = {**spec, "signature": model.signature}  # type: ignore[dict-item]
+    module = f"snapml_lab.serving.engines.{deployment.engine}:run"
+    work = Work(ENDPOINT, deployment.name, queue.python(module), spec, env=_QUIET, cpus=0, service=True)
+    return queue.submit(ws, work, actor=actor, origin=origin)
+
+
+def start_gateway(ws: Workspace, port: int | None, *, actor: str, origin: Origin) -> Job:
+    """Start the gateway unless it is alive; without a ``port`` on :data:`PORT`, or a free one where that is taken.
+
+    Raises:
+        ConflictError: the port asked for is taken by another program, or the gateway is alive on another one.
+    """
+    if job := live(ws, GATEWAY, GATEWAY):
+        alive = gateway_port(ws, job)
+        if port not in (None, alive):
+            raise errors.ConflictError(
+                f"The gateway is alive on port {alive}.",
+                fix="Use that, or stop it: snapml undeploy --gateway",
+            )
+        return job
+    chosen = _free(port or PORT) or (None if port else _free(0))
+    if chosen is None:
+        raise errors.ConflictError(f"Port {port} is in use.", fix="Choose another --port, or give none.")
+    spec = {"port": chosen}
+    work = Work(GATEWAY, GATEWAY, queue.python("snapml_lab.gateway.app:run"), spec, cpus=0, service=True)
+    return queue.submit(ws, work, actor=actor, origin=origin)
+
+
+def _free(port: int) -> int | None:
+    """Return the port if nothing listens on it (a free one for 0), else None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
+
+
+def gateway_port(ws: Workspace, job: Job) -> int:
+    """Return the port of a gateway's job."""
+    spec = read_json(JobFolder(ws.jobs / job.id).spec) or {}
+    return int(spec.get("port", PORT))
+
+
+def base_url(ws: Workspace) -> str:
+    """Return where the gateway answers.
+
+    Raises:
+        ConflictError: it is not alive.
+    """
+    job = live(ws, GATEWAY, GATEWAY)
+    if job is None:
+        raise errors.ConflictError("No gateway is alive.", fix="Deploy a model: snapml deploy MODEL")
+    return f"http://127.0.0.1:{gateway_port(ws, job)}"
+
+
+def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
+    """Wait until a service is ready, or has ended without having been.
+
+    Raises:
+        JobFailedError: it ended, fell over three times while waited for, or was not ready in time.
+    """
+    deadline = time.monotonic() + timeout
+    before = job.restarts
+    while not job.ended and job.state is not State.RUNNING and job.restarts < before + _FALLS:
+        if time.monotonic() > deadline:
+            raise errors.JobFailedError(
+                f"{job.name} was not ready after {timeout:g} s: {job.message}.",
+                fix=f"See: snapml jobs logs {job.id[-6:]}",
+            )
+        time.sleep(0.1)
+        job = queue.get(ws, job.id)
+    if job.state is State.RUNNING:
+        return job
+    told = job.error_message or job.message
+    if not job.ended:
+        stop(ws, job)
+        words = [
+            line for line in logs.read(JobFolder(ws.jobs / job.id), -2000).text.splitlines() if line.strip()
+        ]
+        told = f"it ended again and again, at last with: {words[-1][:300] if words else told}"
+    raise errors.JobFailedError(
+        f"{job.name} did not get ready: {told}.", fix=f"See: snapml jobs logs {job.id[-6:]}"
+    )
+
+
+def stop(ws: Workspace, job: Job, *, grace: float = 5.0) -> Job:
+    """Stop a service and wait until its processes are gone."""
+    return queue.wait(ws, queue.cancel(ws, job.id, grace=grace), timeout=grace + 30)

@@ -1,0 +1,82 @@
+"""The engine of classic models: the Open Inference Protocol V2 over a Unix socket. Needs aiohttp, pandas and skops.
+
+Source: https://github.com/kserve/open-inference-protocol (REST, version 2).
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from snapml_lab.errors import SnapmlError
+from snapml_lab.jobs.events import Reporter
+from snapml_lab.registry import model_file
+from snapml_lab.registry.signature import Signature
+from snapml_lab.serving import tensors
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_BODY = 64 << 20
+
+
+def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    """Serve the skops file ``spec["source"]`` as ``spec["name"]`` on ``spec["socket"]`` until stopped."""
+    report.message("loading the model")
+    model = model_file.load(Path(spec["source"]))
+    signature = Signature(**spec["signature"])
+    asyncio.run(_serve(_application(model, signature, spec["name"]), Path(spec["socket"]), report))
+    return {}
+
+
+def _application(model: Any, signature: Signature, name: str) -> Any:
+    from aiohttp import web
+
+    def infer(body: Any) -> dict[str, Any]:
+        frame = tensors.table(body, signature.columns)
+        values, probabilities = model_file.predict(model, frame, signature)
+        return tensors.answer(name, body.get("id"), signature.target, values, probabilities)
+
+    async def handle(request: Any) -> Any:
+        try:
+            body = await request.json()
+        except (ValueError, LookupError, RecursionError) as error:
+            return web.json_response({"error": f"the body is not JSON: {error}"}, status=400)
+        try:
+            return web.json_response(await asyncio.to_thread(infer, body))
+        except SnapmlError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except Exception:
+            _log.exception("a request to %s", name)
+            return web.json_response({"error": f"a fault of {name}'s engine; its log has it"}, status=500)
+
+    async def describe(_: Any) -> Any:
+        return web.json_response(tensors.metadata(name, signature))
+
+    async def ready(_: Any) -> Any:
+        return web.json_response({"ready": True})
+
+    application = web.Application(client_max_size=_LONGEST_BODY)
+    application.add_routes([
+        web.post(f"/v2/models/{name}/infer", handle), web.get(f"/v2/models/{name}", describe),
+        web.get(f"/v2/models/{name}/ready", ready), web.get("/v2/health/ready", ready),
+        web.get("/v2/health/live", ready),
+    ])  # fmt: skip
+    return application
+
+
+async def _serve(application: Any, socket: Path, report: Reporter) -> None:
+    from aiohttp import ClientSession, UnixConnector, web
+
+    socket.unlink(missing_ok=True)
+    os.umask(0o077)
+    runner = web.AppRunner(application, handle_signals=True)
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    async with (
+        ClientSession(connector=UnixConnector(str(socket))) as session,
+        session.get("http://engine/v2/health/ready") as answer,
+    ):
+        answer.raise_for_status()
+    report.ready()
+    await asyncio.Event().wait()
