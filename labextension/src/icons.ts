@@ -2,7 +2,7 @@
 // bar's, `currentColor` the row's.
 
 import { LabIcon } from '@jupyterlab/ui-components';
-import type { JobView } from './api/generated.js';
+import type { ShownState } from './tokens.js';
 
 function icon(name: string, size: number, body: string): LabIcon {
   return new LabIcon({
@@ -29,7 +29,7 @@ export const snapmlIcon = icon(
     '<circle cx="4.2" cy="6.4" r="1.7"/><circle cx="19.8" cy="17.6" r="1.7"/></g>'
 );
 
-export const STATE_ICONS: Record<JobView['state'], LabIcon> = {
+export const STATE_ICONS: Record<ShownState, LabIcon> = {
   queued: stateIcon('queued', RING + '<path d="M8 4.8V8l2.2 1.6"/>'),
   starting: stateIcon(
     'starting',
@@ -51,6 +51,10 @@ export const STATE_ICONS: Record<JobView['state'], LabIcon> = {
     RING + '<path d="m5.9 5.9 4.2 4.2m0-4.2-4.2 4.2"/>'
   ),
   cancelled: stateIcon('cancelled', RING + '<path d="m3.7 12.3 8.6-8.6"/>'),
+  stopped: stateIcon(
+    'stopped',
+    RING + '<rect x="5.9" y="5.9" width="4.2" height="4.2"/>'
+  ),
   lost: stateIcon(
     'lost',
     RING +

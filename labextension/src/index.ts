@@ -2,6 +2,8 @@
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { clientPlugin } from './api/plugin.js';
+import { costsPlugin } from './costs/plugin.js';
+import { endpointsPlugin } from './endpoints/plugin.js';
 import { jobsModelPlugin, jobsSectionPlugin } from './jobs/plugin.js';
 import { jobCommandsPlugin } from './jobs/commands.js';
 import { notebooksPlugin } from './notebooks/plugin.js';
@@ -14,6 +16,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   jobsModelPlugin,
   sidebarPlugin,
   jobsSectionPlugin,
+  endpointsPlugin,
+  costsPlugin,
   jobCommandsPlugin,
   notebooksPlugin
 ];

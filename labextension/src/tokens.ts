@@ -4,7 +4,7 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable, IObservableDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
-import type { Commands, JobView } from './api/generated.js';
+import type { Commands, JobView, State } from './api/generated.js';
 
 export interface CallOptions {
   /** Gives the call up early. */
@@ -51,6 +51,9 @@ export interface IJobsModel extends IDisposable {
   /** Jobs somebody asked to cancel here and that have not ended yet. */
   readonly cancelling: ReadonlySet<string>;
   readonly changed: ISignal<IJobsModel, void>;
+  /** The ledger's revision, as far as it was heard of; it moves with whatever happens, jobs or not. */
+  readonly revision: number;
+  readonly moved: ISignal<IJobsModel, void>;
   /** Ask for a job's end. Rejects, with nothing changed, where the server refuses. */
   cancel(job: string): Promise<void>;
 }
@@ -60,6 +63,9 @@ export const IJobsModel = new Token<IJobsModel>(
   'The jobs of the SnapML workspace, kept current.'
 );
 
+/** A job's state, or that of something that has no job any more. */
+export type ShownState = State | 'stopped';
+
 /** A titled part of the SnapML sidebar. */
 export interface ISidebarSection {
   readonly id: string;
@@ -67,6 +73,10 @@ export interface ISidebarSection {
   /** Sections stand in ascending rank. */
   readonly rank: number;
   readonly widget: Widget & IObservableDisposable;
+  /** Its part of the height beside the others that are open; 1 unless said. */
+  readonly share?: number;
+  /** Whether it is closed until somebody opens it. What a person did last is remembered. */
+  readonly collapsed?: boolean;
 }
 
 /** The SnapML sidebar, made of sections that plugins add. */
@@ -84,6 +94,8 @@ export const ISidebar = new Token<ISidebar>(
 export const CommandIDs = {
   /** Arguments: `{ job: string }`. */
   cancelJob: 'snapml:cancel-job',
+  /** Arguments: `{ name: string }`, a deployment's. */
+  stopEndpoint: 'snapml:stop-endpoint',
   /** Arguments: `{ notebook: string, cell?: string }`, relative to the project folder. */
   openCell: 'snapml:open-cell'
 } as const;

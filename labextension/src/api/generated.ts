@@ -29,6 +29,13 @@ export interface Commands {
     result: JobView;
   };
   /**
+   * Show what requests used and cost, as a chart and a table.
+   */
+  cost: {
+    params: CostParams;
+    result: Costs;
+  };
+  /**
    * Keep a snapshot of a table by its content; the same content again is the same version.
    */
   'data/add': {
@@ -48,6 +55,41 @@ export interface Commands {
   'data/remove': {
     params: DataRemoveParams;
     result: DatasetView;
+  };
+  /**
+   * Serve a model, classic or LLM, behind the gateway; ready once a real request has come back.
+   */
+  deploy: {
+    params: DeployParams;
+    result: Endpoint;
+  };
+  /**
+   * List deployments and how each is.
+   */
+  'endpoints/list': {
+    params: EndpointsListParams;
+    result: EndpointList;
+  };
+  /**
+   * Score a deployed model on held-out chat records by exact match, through the gateway, with intervals.
+   */
+  eval: {
+    params: EvalParams;
+    result: JobView;
+  };
+  /**
+   * Show an evaluation: the score, its interval, and what did not match.
+   */
+  evaluation: {
+    params: EvaluationParams;
+    result: Evaluation;
+  };
+  /**
+   * Fine-tune a chat model with LoRA, the loss on answers only; the adapter becomes a model version.
+   */
+  finetune: {
+    params: FinetuneParams;
+    result: JobView;
   };
   /**
    * Stop a job with all its processes, and the jobs it submitted.
@@ -78,11 +120,39 @@ export interface Commands {
     result: JobView;
   };
   /**
+   * Make an API key for the gateway; its text is shown this once.
+   */
+  'keys/create': {
+    params: KeysCreateParams;
+    result: KeyView;
+  };
+  /**
+   * List API keys, without their secrets.
+   */
+  'keys/list': {
+    params: KeysListParams;
+    result: KeyList;
+  };
+  /**
+   * End an API key for good.
+   */
+  'keys/revoke': {
+    params: KeysRevokeParams;
+    result: KeyView;
+  };
+  /**
    * Show the leaderboard of an AutoML job, while it runs or after.
    */
   leaderboard: {
     params: LeaderboardParams;
     result: Board;
+  };
+  /**
+   * Merge an adapter into its base, as a whole model version.
+   */
+  merge: {
+    params: MergeParams;
+    result: JobView;
   };
   /**
    * List model versions, newest first.
@@ -106,7 +176,7 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show a pipeline's run: its steps, and the models they made.
+   * Show a pipeline's run: its steps, and what they found.
    */
   'pipeline/show': {
     params: PipelineShowParams;
@@ -118,6 +188,27 @@ export interface Commands {
   predict: {
     params: PredictParams;
     result: Predictions;
+  };
+  /**
+   * Declare what an hour of this machine costs; local models are billed by the time they work.
+   */
+  'prices/compute': {
+    params: PricesComputeParams;
+    result: Price;
+  };
+  /**
+   * Declare what a deployment's tokens cost; it goes before every other price.
+   */
+  'prices/tokens': {
+    params: PricesTokensParams;
+    result: Price;
+  };
+  /**
+   * List requests to the gateway, newest first.
+   */
+  'requests/list': {
+    params: RequestsListParams;
+    result: RequestList;
   };
   /**
    * Show what differs between two or more runs.
@@ -141,11 +232,32 @@ export interface Commands {
     result: RunView;
   };
   /**
+   * Make a small base model on this machine, from text that is on it, for where there is no hub.
+   */
+  'sample/llm': {
+    params: SampleLlmParams;
+    result: JobView;
+  };
+  /**
    * Say which workspace this is, who you are in it, and what it holds.
    */
   status: {
     params: StatusParams;
     result: Status;
+  };
+  /**
+   * Show a training: its loss, its speed and what it learns; while it runs or after.
+   */
+  training: {
+    params: TrainingParams;
+    result: Training;
+  };
+  /**
+   * Stop a deployment and see its processes gone; with --gateway the gateway, too.
+   */
+  undeploy: {
+    params: UndeployParams;
+    result: EndpointList;
   };
 }
 export interface AuditListParams {
@@ -195,6 +307,8 @@ export interface AutomlParams {
 }
 /**
  * A job. Times are ISO 8601 in UTC; ``progress`` is in [0, 1].
+ *
+ * A ``service`` runs until it is stopped, and was started again ``restarts`` times.
  */
 export interface JobView {
   actor: string;
@@ -211,6 +325,8 @@ export interface JobView {
   parent: string | null;
   progress: number | null;
   reason: string | null;
+  restarts: number;
+  service: boolean;
   started_at: string | null;
   state: State;
   submitted_at: string;
@@ -223,6 +339,32 @@ export interface ErrorView {
   code: string;
   fix: string;
   message: string;
+}
+export interface CostParams {
+  by?: 'model' | 'deployment' | 'notebook' | 'key' | 'day';
+  days?: number;
+}
+/**
+ * Requests added up, dearest first.
+ */
+export interface Costs {
+  by: string;
+  days: number;
+  rows: CostRow[];
+}
+/**
+ * What one group adds up to. ``cost_pico`` is pico-dollars as text; ``unknown`` requests have no known cost.
+ */
+export interface CostRow {
+  cost_pico: string;
+  failed: number;
+  first_token_ms: number | null;
+  group: string;
+  input_tokens: number;
+  output_tokens: number;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
 }
 export interface DataAddParams {
   /**
@@ -251,6 +393,108 @@ export interface DatasetList {
 }
 export interface DataRemoveParams {
   name: string;
+}
+export interface DeployParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+  name?: string | null;
+  port?: number | null;
+  wait?: boolean;
+}
+/**
+ * A deployment and how it is: ``state`` is its service's (``stopped`` where it has none).
+ */
+export interface Endpoint {
+  engine: string;
+  job: string | null;
+  message: string | null;
+  model: string;
+  name: string;
+  restarts: number;
+  state: string;
+  task: string;
+  url: string | null;
+}
+export interface EndpointsListParams {}
+/**
+ * All deployments, and the gateway's state.
+ */
+export interface EndpointList {
+  endpoints: Endpoint[];
+  gateway: string;
+  url: string | null;
+}
+export interface EvalParams {
+  against?: string | null;
+  concurrency?: number;
+  /**
+   * a path, relative to the current folder
+   */
+  data: string;
+  limit?: number;
+  max_tokens?: number;
+  /**
+   * a deployment's name
+   */
+  model: string;
+}
+export interface EvaluationParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job?: string;
+}
+/**
+ * An evaluation, and its comparison with an earlier one on the same records (``p_value``: McNemar's, exact).
+ */
+export interface Evaluation {
+  against: Score | null;
+  data: string;
+  difference: number | null;
+  error: string | null;
+  errors: number;
+  failures: Case[];
+  job: string;
+  message: string | null;
+  p_value: number | null;
+  score: Score | null;
+  state: string;
+}
+/**
+ * A share of exact matches with its 95% interval, over the ``records`` that were answered.
+ */
+export interface Score {
+  deployment: string;
+  high: number;
+  low: number;
+  records: number;
+  value: number;
+}
+/**
+ * One record: what was asked, wanted and said.
+ */
+export interface Case {
+  asked: string;
+  error: string | null;
+  hit: boolean;
+  said: string;
+  wanted: string;
+}
+export interface FinetuneParams {
+  checkpoint_steps?: number;
+  data?: string | null;
+  epochs?: number;
+  held_out?: number;
+  lr?: number;
+  max_length?: number;
+  model?: string | null;
+  name?: string | null;
+  rank?: number;
+  resume?: string | null;
+  rows?: number;
+  seed?: number;
 }
 export interface JobsCancelParams {
   grace?: number;
@@ -299,6 +543,30 @@ export interface JobsShowParams {
    */
   job: string;
 }
+export interface KeysCreateParams {
+  name: string;
+}
+/**
+ * A key; ``secret`` is its text, there only in the answer to its making.
+ */
+export interface KeyView {
+  created_at: string;
+  id: string;
+  name: string;
+  prefix: string;
+  revoked_at: string | null;
+  secret: string | null;
+}
+export interface KeysListParams {}
+/**
+ * Keys, newest first, without their secrets.
+ */
+export interface KeyList {
+  keys: KeyView[];
+}
+export interface KeysRevokeParams {
+  key: string;
+}
 export interface LeaderboardParams {
   /**
    * a job: its id, the end of it, its name, or last
@@ -312,9 +580,7 @@ export interface Board {
   columns: number;
   dataset: string;
   elapsed: number;
-  error: {
-    [k: string]: string;
-  } | null;
+  error: ErrorView | null;
   held_out: HeldOut | null;
   higher_is_better: boolean;
   job: string;
@@ -322,7 +588,7 @@ export interface Board {
   metric: string;
   model: string | null;
   rows: number;
-  state: string;
+  state: State;
   target: string;
   task: string;
   time: number;
@@ -362,6 +628,13 @@ export interface TrialRow {
   };
   score: number;
   seconds: number;
+}
+export interface MergeParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+  name?: string | null;
 }
 export interface ModelsListParams {
   /**
@@ -422,12 +695,12 @@ export interface PipelineShowParams {
   job?: string;
 }
 /**
- * A pipeline's run: steps in order, and what was learnt.
+ * A pipeline's run: steps in order, and what was found.
  */
 export interface PipelineView {
   error: string | null;
+  findings: Finding[];
   job: string;
-  learnt: Learnt[];
   name: string;
   outputs: {
     [k: string]: {
@@ -439,23 +712,17 @@ export interface PipelineView {
   steps: StepView[];
 }
 /**
- * A model a step made. Scores are in ``metric``'s unit, on rows held out; ``improvement`` is over the baseline.
+ * One thing a pipeline found, as a row of its table; every cell is text with its unit and interval.
  */
-export interface Learnt {
-  baseline: number;
-  could_be_chance: boolean;
-  family: string;
-  high: number;
-  improvement: number;
-  improvement_high: number;
-  improvement_low: number;
-  low: number;
-  metric: string;
-  model: string;
+export interface Finding {
+  baseline: string;
+  chance: string;
+  difference: string;
+  found: string;
   recorded: string;
-  score: number;
-  seconds: number;
+  seconds: number | null;
   step: string;
+  what: string;
 }
 /**
  * One step; ``seconds`` it has taken so far, ``notebook`` and ``html`` once they are written.
@@ -489,6 +756,65 @@ export interface Predictions {
   predictions: string[] | number[];
   probabilities: number[] | null;
   target: string;
+}
+export interface PricesComputeParams {
+  /**
+   * dollars
+   */
+  dollars: number | string;
+}
+/**
+ * A declared price; dollars an hour, or dollars a million tokens.
+ */
+export interface Price {
+  fields: {
+    [k: string]: string;
+  };
+  name: string;
+}
+export interface PricesTokensParams {
+  /**
+   * dollars
+   */
+  input: number | string;
+  model: string;
+  /**
+   * dollars
+   */
+  output: number | string;
+}
+export interface RequestsListParams {
+  /**
+   * how many at most
+   */
+  limit?: number;
+}
+/**
+ * Requests, newest first.
+ */
+export interface RequestList {
+  requests: RequestView[];
+}
+/**
+ * One request; see ``costs.requests.Request``. ``cost_pico`` is pico-dollars as text.
+ */
+export interface RequestView {
+  at: string;
+  cost_pico: string | null;
+  deployment: string;
+  duration_ms: number;
+  ended: string;
+  first_token_ms: number | null;
+  id: string;
+  input_tokens: number | null;
+  model: string;
+  notebook: string | null;
+  output_tokens: number | null;
+  price: string;
+  route: string;
+  status: number;
+  streamed: boolean;
+  usage: string;
 }
 export interface RunsCompareParams {
   /**
@@ -558,6 +884,10 @@ export interface RunsShowParams {
    */
   run: string;
 }
+export interface SampleLlmParams {
+  again?: boolean;
+  steps?: number;
+}
 export interface StatusParams {}
 /**
  * A workspace and what is in it; ``role`` is the caller's.
@@ -573,4 +903,43 @@ export interface Status {
   runs: number;
   version: string;
   workspace: string;
+}
+export interface TrainingParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job?: string;
+}
+/**
+ * A training. Losses are in nats a token; ``preview`` is the first record, in pieces.
+ */
+export interface Training {
+  base: string;
+  elapsed: number;
+  error: ErrorView | null;
+  held_out: number[];
+  held_out_steps: number[];
+  job: string;
+  kind: string;
+  loss: number[];
+  loss_steps: number[];
+  message: string | null;
+  model: string | null;
+  parameters: number;
+  preview: Piece[];
+  state: State;
+  steps: number;
+  tokens_per_second: number | null;
+  trainable: number;
+}
+/**
+ * A part of a record, and whether it is learnt.
+ */
+export interface Piece {
+  content: string;
+  learnt: boolean;
+}
+export interface UndeployParams {
+  gateway?: boolean;
+  name?: string | null;
 }

@@ -2,11 +2,11 @@
 
 import React, { useMemo } from 'react';
 import type { JobView } from '../api/generated.js';
-import { useJobs } from './context.js';
+import { useSection } from '../sections/context.js';
 import { JobRow } from './JobRow.js';
 import { isLive } from './reconcile.js';
 import { type Branch, choose, type Filter, grow } from './tree.js';
-import { useNow } from './useNow.js';
+import { useNow } from '../sections/useNow.js';
 
 export interface JobListProps {
   jobs: ReadonlyMap<string, JobView>;
@@ -18,13 +18,13 @@ export interface JobListProps {
 
 export function JobList(props: JobListProps): React.JSX.Element {
   const { jobs, filter, cancelling, current } = props;
-  const { trans, visible } = useJobs();
+  const { trans, visible } = useSection();
   const branches = useMemo(() => grow(jobs), [jobs]);
   const now = useNow(visible && current && branches.some(b => b.live));
   const shown = choose(branches, filter);
   if (shown.length === 0) {
     return (
-      <p className="snapml-Jobs-none">
+      <p className="snapml-Quiet">
         {filter === 'live'
           ? trans.__('No job is live.')
           : trans.__('No job has ended yet.')}
@@ -52,7 +52,7 @@ function Branches(props: BranchesProps): React.JSX.Element {
   const { branches, now, cancelling, label } = props;
   return (
     // Browsers drop the role of a list drawn without bullets.
-    <ul className="snapml-Jobs-list" role="list" aria-label={label}>
+    <ul className="snapml-Rows" role="list" aria-label={label}>
       {branches.map(branch => (
         <BranchItem
           key={branch.job.id}
@@ -72,7 +72,7 @@ function BranchItem(props: {
 }): React.JSX.Element {
   const { branch, now, cancelling } = props;
   const { job, steps } = branch;
-  const { trans } = useJobs();
+  const { trans } = useSection();
   return (
     <li role="listitem">
       <JobRow

@@ -1,48 +1,54 @@
 // What a job has to say for itself: what it waits for, does, or why it ended.
 
-import React, { useState } from 'react';
+import React from 'react';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { JobView } from '../api/generated.js';
-import { useJobs } from './context.js';
+import { useSection } from '../sections/context.js';
+import { LongText } from '../sections/LongText.js';
+import { restartsText } from '../sections/words.js';
 import { percent } from './format.js';
 import { isLive } from './reconcile.js';
 
 export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const fault = whyItEnded(job, trans);
   const waiting = job.state === 'queued' ? job.waiting_for : null;
-  // Of work that has ended this would say what it did last, as if it still did.
-  const doing = isLive(job) ? job.message : null;
+  // Of work that has ended this would say what it did last, as if it still did;
+  // a service that runs does nothing but that.
+  const silent = !isLive(job) || (job.service && job.state === 'running');
+  const doing = silent ? null : job.message;
+  const again = restartsText(job.restarts, trans);
   return (
     <>
-      {job.state === 'running' && <Progress job={job} />}
+      {job.state === 'running' && !job.service && <Progress job={job} />}
+      {again !== '' && <div className="snapml-Row-again">{again}</div>}
       {waiting !== null && (
         <LongText
-          className="snapml-Job-message"
+          className="snapml-Row-message"
           text={trans.__('Waiting for %1', waiting)}
         />
       )}
       {doing !== null && doing !== '' && (
-        <LongText className="snapml-Job-message" text={doing} />
+        <LongText className="snapml-Row-message" text={doing} />
       )}
-      {fault !== '' && <LongText className="snapml-Job-fault" text={fault} />}
+      {fault !== '' && <LongText className="snapml-Row-fault" text={fault} />}
       {typeof job.error?.fix === 'string' && (
-        <LongText className="snapml-Job-fix" text={job.error.fix} />
+        <LongText className="snapml-Row-fix" text={job.error.fix} />
       )}
     </>
   );
 }
 
 function Progress({ job }: { job: JobView }): React.JSX.Element | null {
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const value = percent(job);
   if (value === null) {
     return null;
   }
   return (
-    <div className="snapml-Job-progress">
+    <div className="snapml-Row-progress">
       <div
-        className="snapml-Job-track"
+        className="snapml-Bar"
         data-testid="snapml-job-progress"
         role="progressbar"
         aria-label={trans.__('Progress of %1', job.name)}
@@ -51,9 +57,9 @@ function Progress({ job }: { job: JobView }): React.JSX.Element | null {
         aria-valuenow={value}
         aria-valuetext={trans.__('%1 %', value)}
       >
-        <div className="snapml-Job-bar" style={{ width: `${value}%` }} />
+        <div className="snapml-Bar-fill" style={{ width: `${value}%` }} />
       </div>
-      <span className="snapml-Job-percent" aria-hidden>
+      <span className="snapml-Row-percent" aria-hidden>
         {trans.__('%1 %', value)}
       </span>
     </div>
@@ -74,35 +80,4 @@ function whyItEnded(job: JobView, trans: TranslationBundle): string {
   return job.state === 'failed' && job.exit_code !== null
     ? trans.__('Ended with exit code %1.', job.exit_code)
     : '';
-}
-
-/** More than this is folded to a few lines. */
-const LONG = 240;
-
-function LongText(props: {
-  className: string;
-  text: string;
-}): React.JSX.Element {
-  const { trans } = useJobs();
-  const [open, setOpen] = useState(false);
-  const { text } = props;
-  const long = text.length > LONG || text.split('\n').length > 4;
-  const folded = long && !open;
-  return (
-    <div className={props.className}>
-      <div className={folded ? 'snapml-folded' : undefined} dir="auto">
-        {text}
-      </div>
-      {long && (
-        <button
-          type="button"
-          className="snapml-Link"
-          aria-expanded={open}
-          onClick={() => setOpen(!open)}
-        >
-          {open ? trans.__('Show less') : trans.__('Show all')}
-        </button>
-      )}
-    </div>
-  );
 }

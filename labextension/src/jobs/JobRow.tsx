@@ -3,10 +3,13 @@
 import { PathExt } from '@jupyterlab/coreutils';
 import React, { memo, useId, useState } from 'react';
 import type { JobView } from '../api/generated.js';
-import { STATE_ICONS } from '../icons.js';
-import { useJobs } from './context.js';
-import { elapsed, formatDuration, formatTime, stateWord } from './format.js';
-import { JobLog } from './JobLog.js';
+import { Log } from '../log/Log.js';
+import { LogButton } from '../log/LogButton.js';
+import { useSection } from '../sections/context.js';
+import { Row } from '../sections/Row.js';
+import { formatDuration, formatTime } from '../sections/words.js';
+import { useJobActions } from './context.js';
+import { elapsed } from './format.js';
 import { JobOutcome } from './JobOutcome.js';
 import { isLive } from './reconcile.js';
 
@@ -22,72 +25,47 @@ export const JobRow = memo(function JobRow(
   props: JobRowProps
 ): React.JSX.Element {
   const { job, now, cancelling } = props;
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const [open, setOpen] = useState(false);
   const log = useId();
-  const Icon = STATE_ICONS[job.state];
   const stopping = cancelling || job.state === 'stopping';
-  const state = stopping ? 'stopping' : job.state;
   const ms = elapsed(job, now);
   const when = job.started_at
     ? trans.__('Started %1', formatTime(job.started_at) ?? '?')
     : trans.__('Submitted %1', formatTime(job.submitted_at) ?? '?');
   return (
-    <div
-      className="snapml-Job"
-      data-testid="snapml-job"
-      data-job-id={job.id}
-      data-state={job.state}
-    >
-      <Icon.react
-        tag="span"
-        className={`snapml-Job-icon snapml-is-${job.state}`}
-        aria-hidden
-      />
-      <div className="snapml-Job-body">
-        <div className="snapml-Job-head">
-          <span className="snapml-Job-name" dir="auto" title={job.name}>
-            {job.name}
+    <Row
+      data={{ 'data-testid': 'snapml-job', 'data-job-id': job.id }}
+      name={job.name}
+      state={job.state}
+      saying={stopping ? 'stopping' : job.state}
+      kind={job.kind}
+      aside={
+        ms !== null && (
+          <span className="snapml-Row-aside" title={when}>
+            {formatDuration(ms, trans)}
           </span>
-          {ms !== null && (
-            <span className="snapml-Job-time" title={when}>
-              {formatDuration(ms, trans)}
-            </span>
+        )
+      }
+      actions={
+        <>
+          {isLive(job) && <CancelButton job={job} stopping={stopping} />}
+          <LogButton
+            name={job.name}
+            open={open}
+            controls={log}
+            onToggle={() => setOpen(!open)}
+            testid="snapml-job-log"
+          />
+          {job.notebook !== null && (
+            <CellButton job={job} notebook={job.notebook} />
           )}
-        </div>
-        <div className="snapml-Job-line">
-          <span className="snapml-Job-meta">
-            <span className="snapml-Job-state">{stateWord(state, trans)}</span>
-            <span className="snapml-Job-kind" title={job.kind}>
-              {job.kind}
-            </span>
-          </span>
-          <span className="snapml-Job-actions">
-            {isLive(job) && <CancelButton job={job} stopping={stopping} />}
-            <button
-              type="button"
-              className="snapml-Link"
-              data-testid="snapml-job-log"
-              aria-expanded={open}
-              aria-controls={open ? log : undefined}
-              aria-label={
-                open
-                  ? trans.__('Hide log of %1', job.name)
-                  : trans.__('Log of %1', job.name)
-              }
-              onClick={() => setOpen(!open)}
-            >
-              {open ? trans.__('Hide log') : trans.__('Log')}
-            </button>
-            {job.notebook !== null && (
-              <CellButton job={job} notebook={job.notebook} />
-            )}
-          </span>
-        </div>
-        <JobOutcome job={job} />
-        {open && <JobLog job={job} id={log} />}
-      </div>
-    </div>
+        </>
+      }
+    >
+      <JobOutcome job={job} />
+      {open && <Log job={job.id} name={job.name} id={log} />}
+    </Row>
   );
 });
 
@@ -98,7 +76,8 @@ function CancelButton(props: {
   stopping: boolean;
 }): React.JSX.Element {
   const { job, stopping } = props;
-  const { trans, cancel } = useJobs();
+  const { trans } = useSection();
+  const { cancel } = useJobActions();
   return (
     <button
       type="button"
@@ -122,7 +101,8 @@ function CellButton(props: {
   notebook: string;
 }): React.JSX.Element {
   const { job, notebook } = props;
-  const { trans, goToCell, canOpen } = useJobs();
+  const { trans } = useSection();
+  const { goToCell, canOpen } = useJobActions();
   const reachable = canOpen(notebook);
   const name = PathExt.basename(notebook);
   const what =

@@ -3,7 +3,9 @@
 import React from 'react';
 import { toProblem } from '../api/errors.js';
 import type { IJobsModel } from '../tokens.js';
-import { useJobs } from './context.js';
+import { Choices } from '../sections/Choices.js';
+import { useSection } from '../sections/context.js';
+import { Line } from '../sections/Line.js';
 import { JobList } from './JobList.js';
 import type { Filter } from './tree.js';
 
@@ -17,14 +19,14 @@ export interface JobsPanelProps {
 
 export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
   const { model, filter, onFilter, announcement } = props;
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const { jobs, total, loaded, note, cancelling } = model;
   return (
     <>
       <Notice model={model} />
       {!loaded ? (
         model.connection === 'connecting' && (
-          <p className="snapml-Jobs-none">{trans.__('Reading the jobs…')}</p>
+          <p className="snapml-Quiet">{trans.__('Reading the jobs…')}</p>
         )
       ) : jobs.size === 0 ? (
         <Welcome />
@@ -32,7 +34,7 @@ export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
         <>
           <FilterBar filter={filter} onFilter={onFilter} />
           {note !== null && note !== '' && (
-            <p className="snapml-Jobs-note">{note}</p>
+            <p className="snapml-Quiet">{note}</p>
           )}
           <JobList
             jobs={jobs}
@@ -41,7 +43,7 @@ export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
             current={model.connection === 'connected'}
           />
           {total > jobs.size && (
-            <p className="snapml-Jobs-none">
+            <p className="snapml-Quiet">
               {trans.__('The latest %1 of %2 jobs.', jobs.size, total)}
             </p>
           )}
@@ -55,7 +57,7 @@ export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
 }
 
 function Notice({ model }: { model: IJobsModel }): React.JSX.Element | null {
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const problem =
     model.refusal === null ? null : toProblem(model.refusal, trans);
   const fix = problem?.fix ?? null;
@@ -91,35 +93,25 @@ function FilterBar(props: {
   onFilter: (filter: Filter) => void;
 }): React.JSX.Element {
   const { filter, onFilter } = props;
-  const { trans } = useJobs();
+  const { trans } = useSection();
   const choices: [Filter, string][] = [
     ['all', trans.__('All')],
     ['live', trans.__('Live')],
     ['ended', trans.__('Ended')]
   ];
   return (
-    <div
-      className="snapml-Filter"
-      role="group"
-      aria-label={trans.__('Which jobs to show')}
-    >
-      {choices.map(([choice, label]) => (
-        <button
-          key={choice}
-          type="button"
-          aria-pressed={choice === filter}
-          data-testid={`snapml-filter-${choice}`}
-          onClick={() => onFilter(choice)}
-        >
-          {label}
-        </button>
-      ))}
-    </div>
+    <Choices
+      label={trans.__('Which jobs to show')}
+      choices={choices}
+      chosen={filter}
+      onChoose={onFilter}
+      testid="snapml-filter"
+    />
   );
 }
 
 function Welcome(): React.JSX.Element {
-  const { trans } = useJobs();
+  const { trans } = useSection();
   return (
     <div className="snapml-Welcome" data-testid="snapml-welcome">
       <p>
@@ -133,19 +125,5 @@ function Welcome(): React.JSX.Element {
       </p>
       <Line words="%snapml automl data.csv --target y" />
     </div>
-  );
-}
-
-/** A line to type, broken between words only: a browser would break it after hyphens, too. */
-function Line({ words }: { words: string }): React.JSX.Element {
-  return (
-    <pre>
-      {words.split(' ').map((word, index) => (
-        <React.Fragment key={index}>
-          {index > 0 && ' '}
-          <span>{word}</span>
-        </React.Fragment>
-      ))}
-    </pre>
   );
 }

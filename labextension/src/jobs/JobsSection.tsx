@@ -1,7 +1,6 @@
 // The jobs section of the sidebar as a widget: from the model's signal, through
 // a throttler, to React.
 
-import { ReactWidget } from '@jupyterlab/ui-components';
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
@@ -9,8 +8,9 @@ import { Throttler } from '@lumino/polling';
 import React from 'react';
 import type { JobView } from '../api/generated.js';
 import { contentsPath } from '../notebooks/openCell.js';
+import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
-import { type JobsContext, JobsProvider } from './context.js';
+import { type JobActions, JobActionsProvider } from './context.js';
 import { describeChanges } from './format.js';
 import { JobsPanel } from './JobsPanel.js';
 import { type Filter, isFilter } from './tree.js';
@@ -27,10 +27,10 @@ export interface JobsSectionOptions {
   readonly state: IStateDB | null;
 }
 
-export class JobsSection extends ReactWidget {
+export class JobsSection extends SectionWidget {
   constructor(private readonly options: JobsSectionOptions) {
-    super();
-    this.addClass('snapml-Jobs');
+    super(options.client, options.trans);
+    this.actions = actions(options.commands);
     this.node.dataset.testid = 'snapml-jobs';
     this.announced = options.model.jobs;
     options.model.changed.connect(this.onChanged);
@@ -46,47 +46,17 @@ export class JobsSection extends ReactWidget {
     super.dispose();
   }
 
-  protected override onAfterShow(): void {
-    this.update();
-  }
-
-  protected override onAfterHide(): void {
-    this.update();
-  }
-
-  protected render(): React.JSX.Element {
-    const { model } = this.options;
+  protected content(): React.JSX.Element {
     return (
-      <JobsProvider value={this.context()}>
+      <JobActionsProvider value={this.actions}>
         <JobsPanel
-          model={model}
+          model={this.options.model}
           filter={this.filter}
           onFilter={filter => this.setFilter(filter)}
           announcement={this.announcement}
         />
-      </JobsProvider>
+      </JobActionsProvider>
     );
-  }
-
-  /** The same object until something in it changes, so that rows can rest. */
-  private context(): JobsContext {
-    if (this._context?.visible !== this.isVisible) {
-      const { client, trans, commands } = this.options;
-      this._context = {
-        trans,
-        client,
-        visible: this.isVisible,
-        canOpen: notebook => contentsPath(notebook) !== null,
-        cancel: (job: JobView) =>
-          void commands.execute(CommandIDs.cancelJob, { job: job.id }),
-        goToCell: (job: JobView) =>
-          void commands.execute(CommandIDs.openCell, {
-            notebook: job.notebook,
-            cell: job.cell_id
-          })
-      };
-    }
-    return this._context;
   }
 
   private draw(): void {
@@ -117,7 +87,20 @@ export class JobsSection extends ReactWidget {
   private filter: Filter = 'all';
   private announcement = '';
   private announced: IJobsModel['jobs'];
-  private _context: JobsContext | null = null;
+  private readonly actions: JobActions;
   private readonly onChanged = (): void => void this.throttler.invoke();
   private readonly throttler = new Throttler(() => this.draw(), PACE_MS);
+}
+
+function actions(commands: CommandRegistry): JobActions {
+  return {
+    canOpen: notebook => contentsPath(notebook) !== null,
+    cancel: (job: JobView) =>
+      void commands.execute(CommandIDs.cancelJob, { job: job.id }),
+    goToCell: (job: JobView) =>
+      void commands.execute(CommandIDs.openCell, {
+        notebook: job.notebook,
+        cell: job.cell_id
+      })
+  };
 }

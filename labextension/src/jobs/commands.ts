@@ -13,7 +13,8 @@ import {
 import { toProblem } from '../api/errors.js';
 import type { JobView } from '../api/generated.js';
 import { CommandIDs, IJobsModel } from '../tokens.js';
-import { elapsed, formatDuration } from './format.js';
+import { formatDuration } from '../sections/words.js';
+import { elapsed } from './format.js';
 
 /** Work younger than this is cancelled without asking. */
 const YOUNG_MS = 60_000;

@@ -1,24 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { TranslationBundle } from '@jupyterlab/translation';
-import { describeChanges, elapsed, formatDuration, percent } from './format.js';
+import { trans } from '../sections/sample.js';
+import { describeChanges, elapsed, percent } from './format.js';
 import { byId, sample } from './sample.js';
-
-const trans = {
-  __: (text: string, ...values: unknown[]) =>
-    text.replace(/%(\d)/g, (_, n: string) => String(values[Number(n) - 1]))
-} as unknown as TranslationBundle;
-
-describe('a duration', () => {
-  it('has two units at most', () => {
-    const minute = 60_000;
-    assert.equal(formatDuration(-5, trans), '0 s');
-    assert.equal(formatDuration(59_999, trans), '59 s');
-    assert.equal(formatDuration(2 * minute + 5000, trans), '2 min 5 s');
-    assert.equal(formatDuration(64 * minute, trans), '1 h 4 min');
-    assert.equal(formatDuration(76 * 60 * minute, trans), '3 d 4 h');
-  });
-});
 
 describe('the time a job took', () => {
   const now = Date.parse('2026-11-22T10:00:11Z');

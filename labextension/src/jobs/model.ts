@@ -42,6 +42,10 @@ export class JobsModel implements IJobsModel {
     return this.snapshot.note;
   }
 
+  get revision(): number {
+    return this.snapshot.revision;
+  }
+
   get loaded(): boolean {
     return this._loaded;
   }
@@ -60,6 +64,10 @@ export class JobsModel implements IJobsModel {
 
   get changed(): ISignal<IJobsModel, void> {
     return this._changed;
+  }
+
+  get moved(): ISignal<IJobsModel, void> {
+    return this._moved;
   }
 
   get isDisposed(): boolean {
@@ -185,6 +193,9 @@ export class JobsModel implements IJobsModel {
     if (anyway || before.jobs !== after.jobs || before.note !== after.note) {
       this.emit();
     }
+    if (before.revision !== after.revision && !this._isDisposed) {
+      this._moved.emit();
+    }
   }
 
   private setCancelling(ids: ReadonlySet<string>): void {
@@ -222,4 +233,5 @@ export class JobsModel implements IJobsModel {
   private _cancelling: ReadonlySet<string> = new Set();
   private _isDisposed = false;
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _moved = new Signal<this, void>(this);
 }

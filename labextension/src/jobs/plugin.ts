@@ -40,6 +40,7 @@ export const jobsSectionPlugin: JupyterFrontEndPlugin<void> = {
       id: 'jobs',
       title: trans.__('Jobs'),
       rank: 10,
+      share: 3,
       widget: new JobsSection({ model, client, commands, trans, state })
     });
   }

@@ -21,6 +21,8 @@ export function sample(changes: Partial<JobView> & { id: string }): JobView {
     containment: null,
     waiting_for: null,
     actor: 'ada',
+    service: false,
+    restarts: 0,
     ...changes
   };
 }

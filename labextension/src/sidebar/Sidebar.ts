@@ -1,15 +1,24 @@
 // The SnapML panel of the left area: a heading above an accordion of sections.
 
-import { SidePanel } from '@jupyterlab/ui-components';
+import { AccordionToolbar, SidePanel } from '@jupyterlab/ui-components';
+import type { IStateDB } from '@jupyterlab/statedb';
 import type { ITranslator } from '@jupyterlab/translation';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
-import { Panel, Widget } from '@lumino/widgets';
+import { AccordionPanel, Panel, Widget } from '@lumino/widgets';
 import { snapmlIcon } from '../icons.js';
 import type { ISidebar, ISidebarSection } from '../tokens.js';
 
+const STATE_KEY = 'snapml-lab:sidebar';
+
 export class Sidebar extends SidePanel implements ISidebar {
-  constructor(translator: ITranslator) {
-    super({ header: new Panel(), translator });
+  constructor(
+    translator: ITranslator,
+    private readonly state: IStateDB | null,
+    private readonly accordion = new AccordionPanel({
+      layout: AccordionToolbar.createLayout({})
+    })
+  ) {
+    super({ header: new Panel(), content: accordion, translator });
     const trans = translator.load('snapml-lab');
     this.id = 'snapml-sidebar';
     this.addClass('snapml-Sidebar');
@@ -20,6 +29,8 @@ export class Sidebar extends SidePanel implements ISidebar {
     const heading = document.createElement('h2');
     heading.textContent = trans.__('SnapML');
     this.header.addWidget(new Widget({ node: heading }));
+    this.accordion.expansionToggled.connect(this.onToggled);
+    void this.restore();
   }
 
   addSection(section: ISidebarSection): IDisposable {
@@ -30,6 +41,7 @@ export class Sidebar extends SidePanel implements ISidebar {
     const index = after < 0 ? this.sections.length : after;
     this.sections.splice(index, 0, section);
     this.insertWidget(index, widget);
+    this.arrange();
     const removal = new DisposableDelegate(() => {
       this.sections.splice(this.sections.indexOf(section), 1);
       widget.dispose();
@@ -38,5 +50,60 @@ export class Sidebar extends SidePanel implements ISidebar {
     return removal;
   }
 
+  /** Open and close the sections as they were left, and give each open one its share. */
+  private arrange(): void {
+    this.arranging = true;
+    this.sections.forEach((section, index) => {
+      if (this.collapsed.get(section.id) ?? section.collapsed === true) {
+        this.accordion.collapse(index);
+      } else {
+        this.accordion.expand(index);
+      }
+    });
+    this.arranging = false;
+    this.divide();
+  }
+
+  private divide(): void {
+    const shares = this.sections.map(({ widget, share = 1 }) => {
+      if (!widget.isHidden) {
+        this.sized.add(widget);
+      }
+      return widget.isHidden ? 0 : share;
+    });
+    this.accordion.setRelativeSizes(shares);
+  }
+
+  private readonly onToggled = (_: unknown, index: number): void => {
+    if (this.arranging) {
+      return;
+    }
+    const { id, widget } = this.sections[index];
+    this.collapsed.set(id, widget.isHidden);
+    void this.state?.save(STATE_KEY, Object.fromEntries(this.collapsed));
+    // One that was never open has no size to come back to.
+    if (!widget.isHidden && !this.sized.has(widget)) {
+      this.divide();
+    }
+  };
+
+  private async restore(): Promise<void> {
+    const saved = await this.state?.fetch(STATE_KEY);
+    if (typeof saved !== 'object' || this.isDisposed) {
+      return;
+    }
+    for (const [id, collapsed] of Object.entries(saved ?? {})) {
+      if (typeof collapsed === 'boolean' && !this.collapsed.has(id)) {
+        this.collapsed.set(id, collapsed);
+      }
+    }
+    this.arrange();
+  }
+
   private readonly sections: ISidebarSection[] = [];
+  /** By id: whether a person left it closed. */
+  private readonly collapsed = new Map<string, boolean>();
+  /** Sections that have been open. */
+  private readonly sized = new WeakSet<Widget>();
+  private arranging = false;
 }

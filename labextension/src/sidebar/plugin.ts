@@ -5,6 +5,7 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
+import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ISidebar } from '../tokens.js';
 import { Sidebar } from './Sidebar.js';
@@ -17,13 +18,14 @@ export const sidebarPlugin: JupyterFrontEndPlugin<ISidebar> = {
   description: 'The SnapML sidebar, made of sections other plugins add.',
   autoStart: true,
   provides: ISidebar,
-  optional: [ITranslator, ILayoutRestorer],
+  optional: [ITranslator, ILayoutRestorer, IStateDB],
   activate: (
     app: JupyterFrontEnd,
     translator: ITranslator | null,
-    restorer: ILayoutRestorer | null
+    restorer: ILayoutRestorer | null,
+    state: IStateDB | null
   ) => {
-    const sidebar = new Sidebar(translator ?? nullTranslator);
+    const sidebar = new Sidebar(translator ?? nullTranslator, state);
     app.shell.add(sidebar, 'left', { rank: RANK, type: 'SnapML' });
     restorer?.add(sidebar, sidebar.id);
     return sidebar;

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'react';
 import { type Problem, toProblem } from '../api/errors.js';
-import { useJobs } from './context.js';
+import { useSection } from '../sections/context.js';
 import { append, EMPTY_LOG, type LogText, tail } from './logText.js';
 
 const POLL_MS = 700;
@@ -26,7 +26,7 @@ const NO_LOG: Log = {
 };
 
 export function useLog(job: string): Log {
-  const { client, trans, visible } = useJobs();
+  const { client, trans, visible } = useSection();
   const [log, setLog] = useState(NO_LOG);
   // Where to read on: kept while the panel is hidden.
   const next = useRef({ offset: -PAGE, ended: false });

@@ -1,17 +1,25 @@
 // A job's output, in place: the end is kept in view unless the reader scrolled up.
 
 import React, { useLayoutEffect, useRef } from 'react';
-import type { JobView } from '../api/generated.js';
-import { useJobs } from './context.js';
+import { useSection } from '../sections/context.js';
 import { useLog } from './useLog.js';
 
 /** Pixels from the end that still count as being there. */
 const NEAR = 12;
 
-export function JobLog(props: { job: JobView; id: string }): React.JSX.Element {
-  const { job, id } = props;
-  const { trans } = useJobs();
-  const { text, ended, loaded, problem } = useLog(job.id);
+export interface LogProps {
+  /** The job's id. */
+  job: string;
+  /** What the reader knows it by. */
+  name: string;
+  /** Id of the element. */
+  id: string;
+}
+
+export function Log(props: LogProps): React.JSX.Element {
+  const { job, name, id } = props;
+  const { trans } = useSection();
+  const { text, ended, loaded, problem } = useLog(job);
   const region = useRef<HTMLDivElement>(null);
   const following = useRef(true);
   const empty = text.lines.length === 1 && text.lines[0] === '';
@@ -32,14 +40,14 @@ export function JobLog(props: { job: JobView; id: string }): React.JSX.Element {
       : null;
 
   return (
-    <div className="snapml-JobLog" id={id}>
+    <div className="snapml-Log" id={id}>
       <div
-        className="snapml-JobLog-region"
+        className="snapml-Log-region"
         data-testid="snapml-job-log-text"
         ref={region}
         role="log"
         aria-live="off"
-        aria-label={trans.__('Log of %1', job.name)}
+        aria-label={trans.__('Log of %1', name)}
         tabIndex={0}
         onScroll={event => {
           const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
@@ -47,18 +55,18 @@ export function JobLog(props: { job: JobView; id: string }): React.JSX.Element {
         }}
       >
         {text.cut && (
-          <div className="snapml-JobLog-hint">
+          <div className="snapml-Log-hint">
             {trans.__('Older output is not shown.')}
           </div>
         )}
         {hint !== null ? (
-          <div className="snapml-JobLog-hint">{hint}</div>
+          <div className="snapml-Log-hint">{hint}</div>
         ) : (
           <pre>{text.lines.join('\n')}</pre>
         )}
       </div>
       {loaded && problem !== null && (
-        <div className="snapml-JobLog-hint" role="status">
+        <div className="snapml-Log-hint" role="status">
           {problem.message} {problem.fix}
         </div>
       )}
