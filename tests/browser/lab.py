@@ -244,6 +244,7 @@ class Lab:
         """Reload the page, as F5 does."""
         self.page.reload()
         self.page.locator("#jp-main-dock-panel").wait_for()
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0, timeout=30 * SECONDS)
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None) -> None:
         """Execute one of JupyterLab's commands; for set-up, never for what a test is about."""

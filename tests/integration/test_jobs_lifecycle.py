@@ -203,8 +203,6 @@ GARBAGE = {
     "nested too deep": b"[" * 200_000,
     "longer than a batch": b'{"type": "message", "text": "' + b"x" * (5 << 20) + b'"}',
     "a model outside": b'{"type": "model", "path": "../../../etc/passwd", "name": "m", "at": 1}',
-    "a model that is a folder": b'{"type": "model", "path": "artifacts", "name": "m", "format": "raw", "task": "t", '
-    b'"signature": {}, "evidence": {}, "at": 1}',
     "a model that is a pipe": b'{"type": "model", "path": "pipe", "name": "m", "format": "raw", "task": "t", '
     b'"signature": {}, "evidence": {}, "at": 1}',
     "half a nested run": b'{"type": "run", "run": "r1", "kind": "trial", "name": "n", "at": 1, "metrics": {"a": [1]}}',

@@ -70,6 +70,8 @@ class Fetches(HTMLParser):
 @pytest.mark.slow
 def test_the_tour_learns_from_a_real_table_and_leaves_its_sources_as_they_were(project, snapml):
     shutil.copytree(EXAMPLES, project / "examples", ignore=shutil.ignore_patterns(".*"))
+    tour = project / "examples" / "tour.yaml"
+    tour.write_text(tour.read_text().partition("  - name: orders")[0])  # the half without a language model
     sources = {path.name: path.read_bytes() for path in (project / "examples").iterdir()}
     done = snapml("pipeline", "run", "examples/tour.yaml", "-p", "seconds=5")
     assert done.returncode == 0, done.stderr
@@ -100,7 +102,7 @@ def test_the_tour_learns_from_a_real_table_and_leaves_its_sources_as_they_were(p
     assert (search["notebook"], search["cell_id"]) == ("examples/02_learn.ipynb", "02-03")
     shown = json.loads(snapml("pipeline", "show", "--json").stdout)
     assert shown["outputs"]["learn"]["model"] == "tumours-diagnosis@1"
-    assert shown["learnt"][0]["could_be_chance"] is False
+    assert shown["findings"][0]["chance"] == "no"
 
 
 def test_what_one_step_puts_out_goes_into_the_next_with_its_type(ws, flow, project):

@@ -20,7 +20,7 @@ THREE = {"code", "message", "fix"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    from conftest import Server, stop_jobs
+    from integration.conftest import Server, stop_jobs
 
     root = tmp_path_factory.mktemp("served")
     found = Server(root).start()

@@ -15,10 +15,12 @@ from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from snapml_lab.automl import features, model_file, scoring
+from snapml_lab.automl import features, scoring
 from snapml_lab.automl.families import BASELINE, families
 from snapml_lab.automl.task import METRICS, Metric, Problem, Task, pose
 from snapml_lab.errors import InvalidInputError, UnsafeFileError
+from snapml_lab.registry import model_file
+from snapml_lab.registry.signature import Signature, matrix
 
 
 def table(target, rows: int = 60, **columns) -> pd.DataFrame:
@@ -110,7 +112,7 @@ def test_a_category_that_no_row_has_is_no_class():
     assert pose(frame, "y").task is Task.BINARY
 
 
-def signed(frame: pd.DataFrame) -> features.Signature:
+def signed(frame: pd.DataFrame) -> Signature:
     return features.sign(frame, "y", ["0", "1"])
 
 
@@ -154,7 +156,7 @@ def test_a_column_of_lists_is_left_alone_or_read_as_text_but_is_no_fault():
 
 
 def test_what_a_model_reads_has_only_numbers_and_text_and_no_infinity():
-    rows = features.matrix(TRAINED, signed(TRAINED))
+    rows = matrix(TRAINED, signed(TRAINED))
     assert list(rows.columns) == signed(TRAINED).columns
     numbers = rows[["x", "whole", "holes", "day", "zoned"]]
     assert set(map(str, numbers.dtypes)) == {"float64"}
@@ -168,7 +170,7 @@ def test_instants_are_days_since_1970_whatever_their_zone():
         "day": pd.to_datetime(["1970-01-02", "1970-01-03", "1970-01-04", None]),
         "zoned": pd.to_datetime(["1970-01-02 02:00+02:00"] * 3 + ["1970-01-03 00:00+00:00"], utc=True).tz_convert("Asia/Tokyo"),
     })  # fmt: skip
-    rows = features.matrix(frame, signed(frame))
+    rows = matrix(frame, signed(frame))
     assert rows["day"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert math.isnan(rows["day"].tolist()[3])
     assert rows["zoned"].tolist() == [1.0, 1.0, 1.0, 2.0]
@@ -176,31 +178,31 @@ def test_instants_are_days_since_1970_whatever_their_zone():
 
 def test_a_missing_column_is_named():
     with pytest.raises(InvalidInputError, match="no column 'colour'"):
-        features.matrix(TRAINED.drop(columns="colour"), signed(TRAINED))
+        matrix(TRAINED.drop(columns="colour"), signed(TRAINED))
 
 
 def test_the_target_and_further_columns_need_not_be_there():
-    rows = features.matrix(TRAINED.drop(columns=["y", "constant"]).assign(more=1), signed(TRAINED))
+    rows = matrix(TRAINED.drop(columns=["y", "constant"]).assign(more=1), signed(TRAINED))
     assert list(rows.columns) == signed(TRAINED).columns
 
 
 def test_text_where_numbers_were_is_refused_by_name():
     with pytest.raises(InvalidInputError, match="'whole' was numbers at training"):
-        features.matrix(TRAINED.assign(whole="a few"), signed(TRAINED))
+        matrix(TRAINED.assign(whole="a few"), signed(TRAINED))
 
 
 def test_text_where_instants_were_is_refused_by_name():
     with pytest.raises(InvalidInputError, match="'day'"):
-        features.matrix(TRAINED.assign(day="some day"), signed(TRAINED))
+        matrix(TRAINED.assign(day="some day"), signed(TRAINED))
 
 
 def test_numbers_that_allow_for_missing_values_are_read():
     frame = TRAINED.assign(whole=pd.array([1, None] * 30, dtype="Int64"))
-    assert features.matrix(frame, signed(frame))["whole"].isna().sum() == 30
+    assert matrix(frame, signed(frame))["whole"].isna().sum() == 30
 
 
 def fitted() -> object:
-    rows = features.matrix(TRAINED, signed(TRAINED))
+    rows = matrix(TRAINED, signed(TRAINED))
     model = make_pipeline(features.preparation(signed(TRAINED)), LogisticRegression())
     return model.fit(rows, TRAINED["y"].astype(str))
 
@@ -219,14 +221,14 @@ def test_categories_never_seen_are_predicted_all_the_same(model):
 
 def test_a_signature_comes_back_from_json_as_it_was():
     found = signed(TRAINED)
-    assert features.Signature(**found.as_dict()) == found
+    assert Signature(**found.as_dict()) == found
 
 
 def test_the_probability_given_is_that_of_the_label_given(model):
     labels, probabilities = model_file.predict(model, TRAINED, signed(TRAINED))
     assert probabilities is not None
     assert all(value >= 0.5 for value in probabilities)
-    assert labels == list(model.predict(features.matrix(TRAINED, signed(TRAINED))))
+    assert labels == list(model.predict(matrix(TRAINED, signed(TRAINED))))
 
 
 @given(
@@ -352,7 +354,7 @@ class _Unknown(LogisticRegression):
 
 
 def test_a_type_that_is_not_known_is_refused_by_name(tmp_path: Path):
-    frame = features.matrix(TRAINED, signed(TRAINED))
+    frame = matrix(TRAINED, signed(TRAINED))
     made = make_pipeline(features.preparation(signed(TRAINED)), _Unknown()).fit(frame, TRAINED["y"])
     model_file.save(made, tmp_path / "model.skops")
     with pytest.raises(UnsafeFileError, match=r"types that could run code.*_Unknown") as refusal:

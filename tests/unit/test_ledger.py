@@ -12,7 +12,7 @@ from disks import SmallDisk
 
 from snapml_lab.errors import StorageError, StoreDamagedError
 from snapml_lab.store.ledger import Ledger, bump
-from snapml_lab.store.migrations import MIGRATIONS
+from snapml_lab.store.migrations import APPLICATION_ID, MIGRATIONS
 
 ENVIRONMENT = "INSERT INTO environments VALUES (?, '3.11', ?)"
 
@@ -64,6 +64,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path
     path = tmp_path / "ledger.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE later (a)")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     with pytest.raises(StoreDamagedError, match="newer") as refusal:
         Ledger(path)

@@ -25,7 +25,7 @@ from snapml_lab.views.tables import html_table, text_table
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
 ALLOWED_TAGS = {
     "style", "div", "pre", "table", "thead", "tbody", "tr", "th", "td", "h4", "span", "a", "b", "br", "p", "ul", "ol", "li", "code",
-    "details", "summary", "svg", "path", "circle", "text", "g", "rect", "line", "title",
+    "details", "summary", "svg", "path", "polyline", "u", "circle", "text", "g", "rect", "line", "title",
 }  # fmt: skip
 
 
@@ -73,7 +73,8 @@ def made(kind: type[View]) -> View:
     return kind.model_construct(**{**fields, **FIXED.get(kind.__name__, {})})
 
 
-FIXED = {"Board": {"state": "running", "error": dict.fromkeys(("code", "message", "fix"), HOSTILE)}}
+_MONEY = {"cost_pico": "1"}
+FIXED = {"Answer": _MONEY, "CostRow": _MONEY, "RequestView": _MONEY}
 """Fields whose values are a closed set though their type does not say so."""
 
 
