@@ -109,9 +109,8 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     folder = payload_folder()
     target = folder.artifacts / "adapter"
     adapted.save_pretrained(target)
-    adapted.get_base_model().config.save_pretrained(
-        target
-    )  # engines ask the folder which architecture it is for
+    # Engines ask the folder which architecture it is for.
+    adapted.get_base_model().config.save_pretrained(target)
     tokenizer.save_pretrained(target)
     evidence = {
         "metric": "held_out_loss",
@@ -209,13 +208,10 @@ def _train(
                 last_time, last_tokens = now, progress.tokens
                 report.metric("tokens_per_second", speed, step=position)
                 report.metric("learning_rate", rate, step=position)
-                report.progress(
-                    0.95 * position / steps, f"step {position} of {steps}, loss {float(loss.detach()):.3f}"
-                )
-                print(
-                    f"step {position}/{steps} loss {float(loss.detach()):.4f} {speed:.0f} tokens/s",
-                    flush=True,
-                )
+                against = "" if math.isnan(held) else f", held out {held:.3f}"
+                told = f"step {position} of {steps}, loss {float(loss.detach()):.3f}{against}, {speed:,.0f} tokens/s"
+                report.progress(0.95 * position / steps, told)
+                print(told, flush=True)
             if position % settings.checkpoint_steps == 0 or position == steps:
                 held = _held_out(base, check, settings, longest, pad)
                 report.metric("held_out_loss", held, step=position)
