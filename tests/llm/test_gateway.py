@@ -17,7 +17,7 @@ import pytest
 from snapml_lab.costs.requests import Request
 from snapml_lab.governance import keys
 
-from .home import Lab
+from .home import Lab, until
 
 QUESTION = [{"role": "user", "content": "bob has 7"}]
 GREEDY: dict[str, Any] = {"model": "tuned", "messages": QUESTION, "max_tokens": 24, "temperature": 0}
@@ -231,6 +231,10 @@ def test_requests_at_once_leave_a_row_each_and_are_not_mixed_up(client: openai.O
     before = {row.id for row in lab.rows()}
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(ask, range(8)))
+    until(
+        lambda: len(lab.rows()) >= len(before) + 8,
+        what="a row each; a stream's is written right after its end",
+    )
     rows = [row for row in lab.rows() if row.id not in before]
     assert sorted(row.id for row in rows) == sorted(identifier for _, _, identifier in together)
     assert {row.ended for row in rows} == {"complete"}
