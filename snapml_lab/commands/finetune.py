@@ -33,7 +33,7 @@ def sample_llm(
     It is a Llama of about a million parameters with its own tokenizer and chat template, kept in the user's cache.
 
     Args:
-        steps: steps of 2,560 tokens; 500 take about a minute on two processors.
+        steps: steps of 2,560 tokens; 500 take about two minutes on two processors.
         again: make it anew where it is in the cache.
     """
     _need_torch()
