@@ -1,7 +1,7 @@
 """Packing: several records in one row, each blind to the others, so that no time is spent on padding. Needs torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from snapml_lab.finetune.tokens import Tokens
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import torch
 
 _IGNORED = -1
+_THEIR_IGNORED = -100
+"""What transformers leaves out of a loss."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Batch:
     positions: "torch.Tensor"
     mask: "torch.Tensor"
     targets: "torch.Tensor"
+
+    def on(self, device: Any) -> "Batch":
+        """Return it on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     @property
     def learnt(self) -> int:
@@ -89,3 +95,21 @@ def loss_sum(model: Any, batch: Batch) -> "torch.Tensor":
     wanted = batch.targets >= 0
     logits = model.get_output_embeddings()(hidden[wanted])
     return torch.nn.functional.cross_entropy(logits.float(), batch.targets[wanted], reduction="sum")
+
+
+def disagreement(model: Any, record: Tokens, pad: int) -> float:
+    """Return by how much (a share) the loss computed here differs from the model's own for a record.
+
+    A model that scales or caps its logits has a loss of its own, which packed rows would not give.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    ids = torch.tensor([record.ids], device=device)
+    learnt = torch.tensor([record.learnt], device=device)
+    labels = torch.where(learnt, ids, torch.full_like(ids, _THEIR_IGNORED))
+    batch = collate([[record]], pad).on(device)
+    with torch.no_grad():
+        own = float(model(input_ids=ids, labels=labels, use_cache=False).loss)
+        ours = float(loss_sum(model, batch)) / max(batch.learnt, 1)
+    return abs(ours - own) / max(abs(own), 1e-6)

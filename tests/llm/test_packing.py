@@ -162,3 +162,21 @@ def test_a_batch_without_anything_learnt_costs_nothing(sample: tuple[Any, Any]) 
     batch = collate([[Tokens([5, 6, 7], [False, False, False])]], 0)
     assert batch.learnt == 0
     assert float(loss_sum(sample[0], batch).detach()) == 0.0
+
+
+@pytest.mark.parametrize(("scaling", "agrees"), [(1.0, True), (8.0, False)])
+def test_a_model_with_a_loss_of_its_own_is_told_from_one_without(scaling: float, agrees: bool):
+    import torch
+    from transformers import GraniteConfig, GraniteForCausalLM
+
+    from snapml_lab.finetune.packing import disagreement
+    from snapml_lab.finetune.tokens import Tokens
+
+    torch.manual_seed(0)
+    config = GraniteConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, logits_scaling=scaling, initializer_range=1.0, pad_token_id=0, attn_implementation="sdpa",
+    )  # fmt: skip
+    record = Tokens(list(range(1, 21)), [False] * 10 + [True] * 10)
+    share = disagreement(GraniteForCausalLM(config), record, 0)
+    assert (share < 0.001) if agrees else (share > 0.02)
