@@ -14,6 +14,11 @@ def now() -> float:
     return time.time()
 
 
+def boot() -> float:
+    """Return seconds since the machine started, the same in all its processes: nobody can set this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def iso(seconds: float) -> str:
     """Write an instant (seconds since the epoch) as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,8 @@
 """Watches the ledger for the page, and moves the queue while the server lives.
 
 A look is one ``PRAGMA data_version`` and one small query, in a thread, four times a second; what changed goes out over
-Jupyter's event websocket. While jobs run, the server counts as active, so that a Hub does not cull it.
+Jupyter's event websocket. While jobs run, each for at most its ``max_hours``, the server counts as active, so that a Hub
+does not cull it.
 """
 
 import asyncio
@@ -74,17 +75,19 @@ class Watcher:
     def _look(self) -> dict[str, Any] | None:
         """Move the queue if it is time, and return an event if there is news or a heartbeat is due."""
         from snapml_lab.jobs import queue
-        from snapml_lab.jobs.tick import pending, tick
+        from snapml_lab.jobs.tick import keeps_awake, pending, tick
 
         if self._ws is None:
             self._ws = self._open()
             self._revision = self._ws.ledger.revision()
+            queue.clear_leftovers(self._ws)
         ws = self._ws
         now = time.monotonic()
         if now - self._ticked >= _TICK_SECONDS:
             self._ticked = now
-            if pending(ws):
+            if keeps_awake(ws):
                 self._settings.setdefault("last_activity_times", {})["snapml"] = datetime.now(UTC)
+            if pending(ws):
                 tick(ws)
         revision = ws.ledger.revision()
         if revision == self._revision and now - self._told < _HEARTBEAT_SECONDS:

@@ -31,13 +31,41 @@ class Containment:
     """
 
     def __init__(self, job: str, note: Path) -> None:
-        self.reached = "group"
-        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
-            self.reached = "subreaper"
+        self.reached = "subreaper" if adopt() else "group"
         self._without = self.reached
         self._cgroup = _make_cgroup(job, note)
         if self._cgroup is not None:
             self.reached = "cgroup"
+
+    def limit_memory(self, mib: int) -> bool:
+        """Have the kernel hold the tree to a limit (MiB); False where the cgroup has no memory controller."""
+        if self._cgroup is None:
+            return False
+        try:
+            (self._cgroup / "memory.max").write_text(str(mib << 20))
+        except OSError:
+            return False
+        for name, value in (("memory.swap.max", "0"), ("memory.oom.group", "1")):
+            with contextlib.suppress(OSError):
+                (self._cgroup / name).write_text(value)
+        return True
+
+    def out_of_memory(self) -> bool:
+        """Say whether the kernel killed something of the tree at its memory limit."""
+        if self._cgroup is None:
+            return False
+        try:
+            lines = (self._cgroup / "memory.events").read_text().splitlines()
+        except OSError:
+            return False
+        return any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines)
+
+    def resident(self, payload: int) -> int:
+        """Return the memory (MiB) the tree holds."""
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError, ValueError):
+                return int((self._cgroup / "memory.current").read_text()) >> 20
+        return processes.resident(self.members(payload))
 
     def forgo_cgroup(self) -> None:
         """Go on with the next best: the cgroup could be made, but not entered."""
@@ -75,7 +103,7 @@ class Containment:
             self._kill_cgroup()
             processes.kill_all(left)
             time.sleep(0.01)
-            _reap(except_for=payload)
+            reap(except_for=payload)
             left = self._left(payload, nonce)
         return left
 
@@ -94,6 +122,36 @@ class Containment:
     def _left(self, payload: int, nonce: str) -> list[int]:
         left = {*self.members(payload), *processes.bearing(nonce)}
         return [pid for pid in left if processes.state(pid) not in (None, "Z")]
+
+
+def adopt() -> bool:
+    """Become the subreaper: whatever is orphaned below this process becomes its child. Say whether that worked."""
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def leave() -> Path:
+    """Take this process out of the cgroup of another job, in which it was started; return the cgroup it is in then.
+
+    Raises:
+        OSError: there is no cgroup v2, or it may not be left.
+    """
+    try:
+        mount = next(
+            Path(line.split()[1])
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if line.split()[2] == "cgroup2"
+        )
+        line = next(
+            line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+    except StopIteration as error:
+        raise OSError("there is no cgroup v2") from error
+    parts = line[3:].strip("/").split("/")
+    outside = [part for part in parts if not part.startswith(_PREFIX)]
+    home = mount.joinpath(*outside)
+    if outside != parts:
+        (home / "cgroup.procs").write_text(str(os.getpid()))
+    return home
 
 
 def end_cgroup(job: str, note: Path) -> bool:
@@ -122,7 +180,7 @@ def _removed(group: Path) -> bool:
     return not group.is_dir()
 
 
-def _reap(except_for: int) -> None:
+def reap(except_for: int) -> None:
     """Collect adopted children that have ended; the payload's own end is read by the shim."""
     while True:
         try:
@@ -137,21 +195,8 @@ def _reap(except_for: int) -> None:
 
 def _make_cgroup(job: str, note: Path) -> Path | None:
     """Make a cgroup for the payload beside where this process is, leaving any other job's first; None if not allowed."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        mount = next(
-            Path(line.split()[1])
-            for line in Path("/proc/mounts").read_text().splitlines()
-            if line.split()[2] == "cgroup2"
-        )
-        line = next(
-            line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
-        )
-        parts = line[3:].strip("/").split("/")
-        outside = [part for part in parts if not part.startswith(_PREFIX)]
-        home = mount.joinpath(*outside)
-        if outside != parts:
-            (home / "cgroup.procs").write_text(str(os.getpid()))
-        made = home / f"{_PREFIX}{job}"
+    with contextlib.suppress(OSError, ValueError):
+        made = leave() / f"{_PREFIX}{job}"
         note.write_text(str(made))
         made.mkdir(exist_ok=True)
         if (made / "cgroup.kill").exists() and os.access(made / "cgroup.procs", os.W_OK):

@@ -11,6 +11,8 @@ from typing import Any
 DIRECTORY = "SNAPML_JOB_DIR"
 JOB = "SNAPML_JOB_ID"
 NONCE = "SNAPML_JOB_NONCE"
+ATTEMPT = "SNAPML_JOB_ATTEMPT"
+"""1 at a job's first start; a payload that was started before may go on from what it left."""
 
 
 class Reporter:

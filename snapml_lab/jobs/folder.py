@@ -1,11 +1,14 @@
 """A job's folder: the names of the files in it, and the exit record whose space is reserved. Standard library only."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 RECORD_BYTES = 4096
+_KEEPER_BYTES = 64
+"""Room for a keeper's line in the lock's file: the guard's first, the shim's after it."""
 
 
 class JobFolder(NamedTuple):
@@ -17,6 +20,11 @@ class JobFolder(NamedTuple):
     def lock(self) -> Path:
         """Held by the shim for as long as it lives."""
         return self.path / "lock"
+
+    @property
+    def tree(self) -> Path:
+        """Locked through a descriptor that the payload inherits: where nobody can see its processes, this tells of them."""
+        return self.path / "tree"
 
     @property
     def launch(self) -> Path:
@@ -79,6 +87,47 @@ class JobFolder(NamedTuple):
         return self.path / "exit.json"
 
 
+class Keeper(NamedTuple):
+    """A process that keeps a job: its id, and when it started (clock ticks), which together name one process."""
+
+    pid: int
+    started: int
+
+
+def reserve_lock(folder: JobFolder) -> None:
+    """Make the lock's file, or blank it, with room for who holds it: for that is written when the disk may be full."""
+    descriptor = os.open(folder.lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(descriptor, b"\n".rjust(_KEEPER_BYTES) * 2, 0)
+    finally:
+        os.close(descriptor)
+
+
+def note_shim(lock: int) -> None:
+    """Write this process into the lock's file as the job's shim; the guard is in it from before it ran."""
+    with open("/proc/self/stat", "rb") as file:
+        started = file.read().rpartition(b")")[2].split()[19]
+    with contextlib.suppress(OSError):
+        os.pwrite(lock, b"%d %b\n" % (os.getpid(), started), _KEEPER_BYTES)
+
+
+def keepers(folder: JobFolder) -> tuple[Keeper | None, Keeper | None]:
+    """Return the guard and the shim that the lock's file names, as far as they got to be."""
+    try:
+        content = folder.lock.read_bytes()
+    except OSError:
+        return None, None
+    return _keeper(content[:_KEEPER_BYTES]), _keeper(content[_KEEPER_BYTES:])
+
+
+def _keeper(content: bytes) -> Keeper | None:
+    try:
+        pid, started = content.split(b"\n")[0].split()
+        return Keeper(int(pid), int(started))
+    except ValueError:
+        return None
+
+
 def reserve_exit(folder: JobFolder) -> int:
     """Make the exit record's file with its space allocated; return its descriptor."""
     descriptor = os.open(folder.exit, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -95,6 +144,12 @@ def write_exit(descriptor: int, record: dict[str, Any]) -> None:
     """Write the exit record into its reserved space, once, and make it durable."""
     os.pwrite(descriptor, json.dumps(record).encode() + b"\n", 0)
     os.fsync(descriptor)
+
+
+def set_aside_exit(folder: JobFolder) -> None:
+    """Put the exit record of an earlier start out of the way, before another one: it must not speak for that."""
+    if folder.exit.exists():
+        os.replace(folder.exit, folder.path / "exit.before.json")
 
 
 def read_exit(folder: JobFolder) -> dict[str, Any] | None:

@@ -9,6 +9,12 @@ from snapml_lab.jobs.events import NONCE
 
 SHIM = "SNAPML_SHIM"
 """Set in a shim's environment to its job's id: another job's shim is never swept away with a payload's tree."""
+DEVICES = "SNAPML_DEVICES"
+"""Tells a shim the UUIDs of the GPUs its job was granted."""
+LEASED = "SNAPML_GPU_MEMORY"
+"""Tells a payload the MiB of each GPU it was granted, where it does not have the whole device."""
+BINDING = "SNAPML_NVML"
+"""Tells a shim where the NVML binding lies, for it runs without site-packages."""
 
 
 def start_ticks(pid: int) -> int | None:
@@ -31,13 +37,39 @@ def same(pid: int | None, started: int | None) -> bool:
 
 
 def signal_exactly(pid: int | None, started: int | None, number: int) -> bool:
-    """Send a signal to a process if it is still the one meant; say whether it was sent."""
-    if pid is None or not same(pid, started):
+    """Send a signal to a process if it is still the one meant; say whether it was sent.
+
+    The descriptor is opened before the look, so that it cannot come to name another process in between.
+    """
+    if pid is None:
         return False
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-        return True
-    return False
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not same(pid, started):
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def namespace() -> int:
+    """Return the number of this process's PID namespace: process ids mean something only within one."""
+    return os.stat("/proc/self/ns/pid").st_ino
+
+
+def resident(pids: list[int]) -> int:
+    """Return the memory (MiB) that processes hold: the sum of their resident sets, shared pages counted in each."""
+    pages = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
+            pages += int(file.read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def descendants(root: int) -> list[int]:
@@ -51,7 +83,7 @@ def descendants(root: int) -> list[int]:
     pending = list(children.get(root, ()))
     while pending:
         pid = pending.pop()
-        if _variable(pid, SHIM) is not None:
+        if variable(pid, SHIM) is not None:
             continue
         found.append(pid)
         pending.extend(children.get(pid, ()))
@@ -60,7 +92,7 @@ def descendants(root: int) -> list[int]:
 
 def bearing(nonce: str) -> list[int]:
     """Return the living processes whose environment carries a job's nonce."""
-    return [pid for pid in _pids() if _variable(pid, NONCE) == nonce and state(pid) not in (None, "Z")]
+    return [pid for pid in _pids() if variable(pid, NONCE) == nonce and state(pid) not in (None, "Z")]
 
 
 def kill_all(pids: list[int]) -> None:
@@ -83,7 +115,17 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-def _variable(pid: int, name: str) -> str | None:
+def command_line(pid: int) -> list[str]:
+    """Return a process's arguments; empty if it is gone or not to be seen."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().decode(errors="replace").rstrip("\0").split("\0")
+    except OSError:
+        return []
+
+
+def variable(pid: int, name: str) -> str | None:
+    """Return a variable of a process's environment as it was started; None if it has none, or may not be seen."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             content = b"\0" + file.read()

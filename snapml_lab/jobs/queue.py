@@ -1,21 +1,24 @@
 """Submitting, finding, waiting for and cancelling jobs. Standard library only."""
 
+import contextlib
+import contextvars
 import json
 import os
 import secrets
 import shutil
 import signal
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from snapml_lab import clock, ids
-from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError
-from snapml_lab.jobs import events, processes
-from snapml_lab.jobs.folder import JobFolder
-from snapml_lab.jobs.model import Job, State, Work
-from snapml_lab.jobs.tick import last_tick, tick
+from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError, StorageError
+from snapml_lab.jobs import events, gpus, leases, processes
+from snapml_lab.jobs.folder import JobFolder, reserve_lock
+from snapml_lab.jobs.model import LIVE, Job, State, Work
+from snapml_lab.jobs.tick import since_tick, tick
 from snapml_lab.store.files import replace_json, storage_errors
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import record
@@ -32,15 +35,25 @@ _DEFAULTS = {"OMP_WAIT_POLICY": "passive"}
 """Waiting threads sleep instead of spinning: on a machine that is shared, spinning made training ten times slower."""
 
 _POLL_SECONDS = 0.1
+_LEFT_SECONDS = 3600.0
 
 
 def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> Job:
     """Queue ``work`` and move the queue; return the job. Its run has the same id.
 
+    Work with a ``key`` that was submitted before is not queued again: that job is returned, whatever became of it.
+
     Raises:
+        InvalidInputError: this machine can never give it what it asks for.
+        NotFoundError: a job it is to run after does not exist.
         StorageError: the disk is full; no job is left behind.
         ConflictError: the job this process is part of is being cancelled.
     """
+    key = work.key or _KEY.get()
+    if (known := _by_key(ws, key)) is not None:
+        return known
+    _check_room(work)
+    after = [get(ws, other).id for other in work.after]
     job = ids.new()
     folder = JobFolder(ws.jobs / job)
     launch = {
@@ -54,36 +67,93 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
         "nonce": secrets.token_hex(16),
         "service": work.service,
         "time_limit": work.time_limit,
+        "memory": work.memory,
+        "gpu_memory": work.gpu_memory,
+        "foreign": work.foreign,
     }
+    values = {
+        "id": job, "kind": work.kind, "name": work.name, "state": State.QUEUED, "actor": actor, "uid": os.getuid(),
+        "cpus": work.cpus, "memory": work.memory, "gpus": work.gpus, "gpu_memory": work.gpu_memory, "queue": work.queue,
+        "priority": work.priority, "after": json.dumps(after) if after else None, "time_limit": work.time_limit,
+        "retries": work.retries, "key": key, "max_hours": work.max_hours, "service": int(work.service),
+        "gives_way": int(work.gives_way), "notebook": origin.notebook, "cell_id": origin.cell_id,
+    }  # fmt: skip
     try:
         with storage_errors(folder.path):
             folder.artifacts.mkdir(parents=True, mode=0o700)
         replace_json(folder.spec, work.spec)
         replace_json(folder.launch, launch)
+        with storage_errors(folder.lock):
+            reserve_lock(folder)
         with ws.ledger.write() as connection:
             revision, now = bump(connection), clock.now()
-            parent = _parent(ws)
+            values |= {"parent": _parent(ws), "submitted_at": now, "revision": revision}
             connection.execute(
-                "INSERT INTO jobs (id, kind, name, state, parent, actor, uid, cpus, notebook, cell_id, submitted_at, service,"
-                " revision) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job, work.kind, work.name, parent, actor, os.getuid(), work.cpus, origin.notebook,
-                 origin.cell_id, now, int(work.service), revision),
-            )  # fmt: skip
-            record.create(
-                connection,
-                job,
-                kind=work.kind,
-                name=work.name,
-                job=job,
-                at=now,
-                origin=origin,
-                revision=revision,
+                f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+                tuple(values.values()),
             )
+            record.create(
+                connection, job, kind=work.kind, name=work.name, job=job, at=now, origin=origin, revision=revision
+            )  # fmt: skip
+    except sqlite3.IntegrityError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if (known := _by_key(ws, key)) is not None:  # another process submitted it meanwhile
+            return known
+        raise
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    tick(ws)
+    with contextlib.suppress(SnapmlError):  # it is queued, and whoever ticks next will see it
+        tick(ws)
     return get(ws, job)
+
+
+_KEY: contextvars.ContextVar[str | None] = contextvars.ContextVar("key", default=None)
+
+
+@contextlib.contextmanager
+def keyed(key: str) -> Iterator[None]:
+    """Give work that is submitted inside, and has no key of its own, this one."""
+    token = _KEY.set(key)
+    try:
+        yield
+    finally:
+        _KEY.reset(token)
+
+
+def _by_key(ws: Workspace, key: str | None) -> Job | None:
+    row = ws.ledger.row("SELECT * FROM jobs WHERE key = ?", key) if key else None
+    return None if row is None else Job.of(row)
+
+
+def _check_room(work: Work) -> None:
+    """Refuse what this machine can never give; less than that is waited for."""
+    memory = leases.memory_capacity()
+    if work.memory is not None and work.memory > memory:
+        raise InvalidInputError.of(
+            "memory", f"{work.memory:,} MiB", f"at most {memory:,} MiB, all of this machine's"
+        )
+    if not work.gpus:
+        return
+    with contextlib.suppress(gpus.Unseen):
+        devices = gpus.devices()
+        large = [device for device in devices if device.total >= (work.gpu_memory or 0)]
+        if len(large) < work.gpus:
+            have = ", ".join(f"{device.name} ({device.total:,} MiB)" for device in devices) or "none"
+            need = f"{work.gpus} with {work.gpu_memory:,} MiB" if work.gpu_memory else str(work.gpus)
+            raise InvalidInputError.of("gpus", need, f"what this machine has: {have}")
+
+
+def clear_leftovers(ws: Workspace) -> int:
+    """Remove what a process killed in the middle of a submit left: folders without a job, an hour old; return how many."""
+    removed = 0
+    for folder in ws.jobs.iterdir():
+        with contextlib.suppress(OSError):
+            old = clock.now() - folder.stat().st_mtime > _LEFT_SECONDS
+            if old and ws.ledger.row("SELECT 1 FROM jobs WHERE id = ?", folder.name) is None:
+                shutil.rmtree(folder)
+                removed += 1
+    return removed
 
 
 def get(ws: Workspace, reference: str) -> Job:
@@ -129,11 +199,19 @@ def latest_of(ws: Workspace, reference: str, kind: str) -> Job:
 
 
 def latest(ws: Workspace, *, state: State | None = None, limit: int = 100) -> list[Job]:
-    """Return the newest jobs, newest first."""
-    rows = ws.ledger.rows(
-        "SELECT * FROM jobs WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?", state, state, limit
-    )
-    return [Job.of(row) for row in rows]
+    """Return the newest jobs, newest first; those that are alive are among them however old they are."""
+    where, values = ("WHERE state = ?", (state,)) if state else ("", ())
+    rows = ws.ledger.rows(f"SELECT * FROM jobs {where} ORDER BY id DESC LIMIT ?", *values, limit)
+    found = {row["id"]: Job.of(row) for row in rows}
+    if state is None and len(found) == limit:
+        marks = ",".join("?" * len(LIVE))
+        old = ws.ledger.rows(
+            f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY id DESC LIMIT ?", *LIVE, limit
+        )
+        alive = {row["id"]: Job.of(row) for row in old}
+        others = [job for job in found.values() if job.id not in alive]
+        found = {job.id: job for job in [*alive.values(), *others[: limit - len(alive)]]}
+    return sorted(found.values(), key=lambda job: job.id, reverse=True)
 
 
 def changed(ws: Workspace, since: int) -> list[Job]:
@@ -168,17 +246,37 @@ def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
         connection.execute(
             "UPDATE jobs SET state = 'stopping', cancel_by = min(coalesce(cancel_by, ?1), ?1), revision = ?2"
             " WHERE id = ?3 AND state IN ('starting', 'running', 'stopping')",
-            (now + grace, bump(connection), job.id),
+            (clock.boot() + grace, bump(connection), job.id),
         )
     job = get(ws, job.id)
     if job.state is State.STOPPING:
-        replace_json(folder.cancel, {"grace": grace})
-        processes.signal_exactly(job.shim_pid, job.shim_start, signal.SIGUSR1)
+        with contextlib.suppress(StorageError):  # a full disk: the shim is told by its row, a little later
+            replace_json(folder.cancel, {"grace": grace})
+        if job.shim_pid is not None and processes.variable(job.shim_pid, processes.SHIM) == job.id:
+            processes.signal_exactly(job.shim_pid, job.shim_start, signal.SIGUSR1)
     for row in ws.ledger.rows("SELECT id FROM jobs WHERE parent = ?", job.id):
         child = get(ws, row["id"])
         if not child.ended:
             cancel(ws, child.id, grace=grace)
     return job
+
+
+def prioritise(ws: Workspace, reference: str, priority: int) -> Job:
+    """Change the priority of a queued job.
+
+    Raises:
+        ConflictError: it has begun, or ended.
+    """
+    job = get(ws, reference)
+    with ws.ledger.write() as connection:
+        changed = connection.execute(
+            "UPDATE jobs SET priority = ?, revision = ? WHERE id = ? AND state = 'queued'",
+            (priority, bump(connection), job.id),
+        )
+    if not changed.rowcount:
+        raise ConflictError(f"Job {job.id} is {job.state}.", fix="Only a queued job can be moved.")
+    tick(ws)
+    return get(ws, job.id)
 
 
 def wait(
@@ -201,7 +299,7 @@ def wait(
             return job
         if deadline is not None and time.monotonic() > deadline:
             raise TimeoutError(f"job {job.id} is {job.state} after {timeout:g} s")
-        if clock.now() - last_tick(ws) > 1.0:
+        if since_tick(ws) > 1.0:
             tick(ws)
         time.sleep(_POLL_SECONDS)
 

@@ -1,18 +1,29 @@
 """The shim: owns one job from its start to its exit record. Run as ``python -I -S shim.py WORKSPACE JOB LOCK_FD``.
 
 Standard library only. It holds the lock that means alive and the log files, starts the payload in a containment,
-follows its events into the ledger, enforces the time limit, kills the whole tree on cancel, writes the exit record into
-reserved space, and then lets the queue move on.
+follows its events into the ledger, enforces the limits of time and memory, kills the whole tree on cancel, writes the
+exit record into reserved space, and then lets the queue move on. Above it stands a guard, see there.
 """
 
 import contextlib
-import json
 import os
+import sys
+
+if __name__ == "__main__" and (guard_pid := os.fork()):
+    # Before the imports: whoever started this waits no longer than it must. The guard is named in the lock's file before
+    # anything else happens, so that even one that is stopped in its first instant can be found and ended.
+    with open(f"/proc/{guard_pid}/stat", "rb") as stat:
+        started_at = stat.read().rpartition(b")")[2].split()[19]
+    with contextlib.suppress(OSError):
+        os.pwrite(int(sys.argv[3]), b"%d %b\n" % (guard_pid, started_at), 0)
+    os._exit(0)
+
+import fcntl
+import json
 import select
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,11 +31,12 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from snapml_lab.jobs.containment import Containment
-from snapml_lab.jobs.events import DIRECTORY, JOB, NONCE
-from snapml_lab.jobs.folder import JobFolder, reserve_exit, write_exit
-from snapml_lab.jobs.logs import STDERR, STDOUT, LogWriter
-from snapml_lab.jobs.processes import SHIM
+from snapml_lab.jobs.containment import Containment, adopt, leave
+from snapml_lab.jobs.events import ATTEMPT, DIRECTORY, JOB, NONCE
+from snapml_lab.jobs.folder import JobFolder, note_shim, reserve_exit, write_exit
+from snapml_lab.jobs.guard import guard
+from snapml_lab.jobs.logs import STDERR, STDOUT, LogWriter, secrets_of
+from snapml_lab.jobs.processes import BINDING, DEVICES, LEASED, SHIM
 
 _BEAT_SECONDS = 0.2
 _DRAIN_SECONDS = 1.0
@@ -38,6 +50,10 @@ _BUSY_SECONDS = 0.1
 """How long the ledger may keep a shim from its payload's pipes and limits."""
 _END_BUSY_SECONDS = 5.0
 _GRACE_SECONDS = 10.0
+_TERMINATED_GRACE_SECONDS = 5.0
+_WEIGH_SECONDS = 5.0
+_TELL_PEAK_SECONDS = 5.0
+_ROW_SECONDS = 1.0
 _LONGEST_DETAIL = 500
 
 
@@ -51,36 +67,64 @@ class Shim:
         self.folder = JobFolder(root / "jobs" / job)
         self.launch: dict[str, Any] = json.loads(self.folder.launch.read_bytes())
         self.stop_reason: str | None = None
+        self.told_to_end = False
         self.kill_at = 0.0
+        self.peak = self.told_peak = 0
+        self.weighed = self.told_at = self.row_read_at = 0.0
         self.begun = 0.0
         self.failures = -1
         self.asked = 0
+        self.asked_by_row: tuple[str, float] | None = None
         self.started = 0.0
         self.announced = False
         self.complaint = ""
+        self.recogniser: Any = None
 
     def run(self) -> None:
         """Do it all."""
+        note_shim(self.lock)
         # First out of the cgroup of a job this one was submitted from: its end must not be ours. Then the exit record,
         # whose being there says that the payload may have begun.
         self.containment = Containment(self.job, self.folder.cgroup)
         record = reserve_exit(self.folder)
-        self.logs = LogWriter(self.folder)
+        self.started = time.time()
+        try:
+            self._open()
+        except OSError as error:  # a full disk: nothing has begun, and that is said
+            outcome: dict[str, Any] = {"reason": "not_started", "exit_code": None, "detail": str(error)}
+        else:
+            outcome = self._keep_going()
+        self.containment.close()
+        ended = {"started_at": self.started, "ended_at": time.time(), "peak_memory": self.peak or None}
+        write_exit(record, {**outcome, **ended})
+        self._settle()
+
+    def _open(self) -> None:
+        """Open the logs, and what reads them."""
+        self.environment = self._environment()
+        secrets = secrets_of(self.environment)
+        self.logs = LogWriter(self.folder, secrets=secrets)
+        if self.launch.get("foreign"):
+            from snapml_lab.jobs.recognise import Recogniser
+
+            self.recogniser = Recogniser(secrets=secrets)
+
+    def _keep_going(self) -> dict[str, Any]:
+        """Start the payload, a service again and again, until it has ended for good; return how."""
         wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
-        self.started = time.time()
         outcome = self._once(wake)
         while self.launch.get("service") and self.stop_reason is None and outcome["reason"] != "not_started":
             self._stand_by(outcome, wake)
             if self.stop_reason is None:
                 outcome = self._once(wake)
         outcome["reason"] = self.stop_reason or outcome["reason"]
-        self.containment.close()
         self.logs.close()
-        write_exit(record, {**outcome, "started_at": self.started, "ended_at": time.time()})
-        self._settle()
+        for event in self.recogniser.close() if self.recogniser is not None else ():
+            self._report(event)
+        return outcome
 
     def _once(self, wake: int) -> dict[str, Any]:
         """Start the payload, keep it to its end, and return how it ended."""
@@ -105,36 +149,56 @@ class Shim:
         until, told = time.monotonic() + pause, False
         while time.monotonic() < until and self.stop_reason is None:
             told = told or self._tell_restart(f"ended with {how}; starting again")
-            if self._asked_to_stop() is not None:
-                self.stop_reason = "cancelled"
+            if (asked := self._asked_to_stop()) is not None:
+                self.stop_reason = asked[0]
+            elif self.told_to_end:
+                self.stop_reason = "terminated"
             select.select([wake], [], [], 0.1)
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 512)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        environment = {key: value for key, value in os.environ.items() if key != SHIM}
-        environment |= self.launch["env"]
-        environment |= {
+    def _environment(self) -> dict[str, str]:
+        """Return what the payload gets: what the queue was moved with, what was carried, and who it is."""
+        devices = os.environ.get(DEVICES, "")
+        memory = self.launch.get("gpu_memory")
+        leased = {LEASED: str(memory)} if devices and memory else {}
+        kept = {key: value for key, value in os.environ.items() if key not in (SHIM, DEVICES, BINDING)}
+        return {
+            **kept,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "CUDA_VISIBLE_DEVICES": devices,
+            **leased,
+            **self.launch["env"],
+            ATTEMPT: os.environ.get(ATTEMPT, "1"),
             DIRECTORY: str(self.folder.path),
             JOB: self.job,
             NONCE: self.launch["nonce"],
             "SNAPML_WORKSPACE": str(self.root),
         }
+
+    def _start(self) -> "subprocess.Popen[bytes]":
         try:
-            return self._run(environment)
+            return self._run()
         except subprocess.SubprocessError:  # raised before exec: the cgroup is not to be entered
             self.containment.forgo_cgroup()
-            return self._run(environment)
+            return self._run()
 
-    def _run(self, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            self.launch["argv"], cwd=self.launch["cwd"], env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=self.containment.enter,  # noqa: PLW1509 - one thread; must be inside before exec
-        )  # fmt: skip
+    def _run(self) -> "subprocess.Popen[bytes]":
+        tree = os.open(self.folder.tree, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return subprocess.Popen(
+                self.launch["argv"], cwd=self.launch["cwd"], env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, pass_fds=(tree,),
+                preexec_fn=self.containment.enter,  # noqa: PLW1509 - one thread; must be inside before exec
+            )  # fmt: skip
+        finally:
+            os.close(tree)
 
     def _watch(self, payload: "subprocess.Popen[bytes]", wake: int) -> int:
         """Relay both streams, follow events and enforce limits until the payload ends; return its wait status."""
+        memory = self.launch.get("memory")
+        watched = None if memory is None or self.containment.limit_memory(memory) else memory
         limit = self.launch.get("time_limit")
         deadline = time.monotonic() + limit if limit else None
         beat = 0.0
@@ -157,6 +221,9 @@ class Shim:
                     return status
                 if time.monotonic() - beat >= _BEAT_SECONDS:
                     beat = time.monotonic()
+                    self._keep(STDOUT, b"")
+                    self.logs.idle(time.time())
+                    self._weigh(payload.pid, watched)
                     self._heed_limits(payload.pid, deadline)
                     self._follow()
 
@@ -167,8 +234,25 @@ class Shim:
         except BlockingIOError:
             return True
         if piece:
-            self.logs.write(stream, time.time(), piece)
+            self._keep(stream, piece)
         return bool(piece)
+
+    def _keep(self, stream: int, piece: bytes) -> None:
+        """Write a piece to the log, and read off it what a payload that is not ours says of its progress."""
+        at = time.time()
+        if piece:
+            self.logs.write(stream, at, piece)
+        if self.recogniser is not None:
+            for event in self.recogniser.feed(stream, piece, at):
+                self._report(event)
+
+    def _report(self, event: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            file = os.open(self.folder.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(file, json.dumps(event).encode() + b"\n")
+            finally:
+                os.close(file)
 
     def _drain(self, payload: "subprocess.Popen[bytes]", seconds: float) -> None:
         """Read what is left in both pipes; something outside the tree may hold one open, so not for ever."""
@@ -182,7 +266,7 @@ class Shim:
                     break
                 if not piece:
                     break
-                self.logs.write(stream, time.time(), piece)
+                self._keep(stream, piece)
             file.close()
 
     def _reap(self, payload: int) -> int | None:
@@ -197,10 +281,24 @@ class Shim:
             if pid == payload:
                 return status
 
+    def _weigh(self, payload: int, limit: int | None) -> None:
+        """Look at the tree's memory: at each beat where the limit is ours to watch, else now and then."""
+        now = time.monotonic()
+        if limit is None and now - self.weighed < _WEIGH_SECONDS:
+            return
+        self.weighed = now
+        held = self.containment.resident(payload)
+        self.peak = max(self.peak, held)
+        if limit is not None and held > limit and self.stop_reason is None:
+            self._stop(payload, "memory_limit", now)
+
     def _heed_limits(self, payload: int, deadline: float | None) -> None:
         now = time.monotonic()
-        if (grace := self._asked_to_stop()) is not None:
-            self._stop(payload, "cancelled", now + grace)
+        if (asked := self._asked_to_stop()) is not None:
+            reason, grace = asked
+            self._stop(payload, reason, now + grace)
+        elif self.told_to_end and self.stop_reason is None:
+            self._stop(payload, "terminated", now + _TERMINATED_GRACE_SECONDS)
         elif not self.folder.path.is_dir():  # removed by hand: nobody can ask anything of this job any more
             self._stop(payload, "removed", now)
         elif self.stop_reason is None and deadline is not None and now >= deadline:
@@ -208,19 +306,21 @@ class Shim:
         if self.stop_reason is not None and now >= self.kill_at:
             self.containment.end(payload, self.launch["nonce"])
 
-    def _asked_to_stop(self) -> float | None:
-        """Return the grace of a cancel that was not yet heeded, in seconds."""
+    def _asked_to_stop(self) -> tuple[str, float] | None:
+        """Return the reason and the grace (seconds) of a request to stop that was not yet heeded."""
         try:
             asked = self.folder.cancel.stat().st_mtime_ns
         except FileNotFoundError:
-            return None
+            request, self.asked_by_row = self.asked_by_row, None
+            return request
         if asked == self.asked:
             return None
         self.asked = asked
         try:
-            return float(json.loads(self.folder.cancel.read_bytes())["grace"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return _GRACE_SECONDS
+            request = json.loads(self.folder.cancel.read_bytes())
+            return str(request.get("reason", "cancelled")), float(request["grace"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "cancelled", _GRACE_SECONDS
 
     def _stop(self, payload: int, reason: str, kill_at: float) -> None:
         if self.stop_reason is None:
@@ -230,12 +330,12 @@ class Shim:
 
     def _on_signal(self, number: int, _frame: object) -> None:
         """SIGCHLD and SIGUSR1 only wake the loop; SIGTERM (a machine going down) asks the payload to stop."""
-        if number == signal.SIGTERM and not self.folder.cancel.exists():
-            with contextlib.suppress(OSError):
-                self.folder.cancel.write_text('{"grace": 5.0}')
+        self.told_to_end |= number == signal.SIGTERM
 
     def _outcome(self, status: int, left: list[int]) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(status)
+        if code < 0 and self.stop_reason is None and self.containment.out_of_memory():
+            self.stop_reason = "memory_limit"
         return {
             "reason": self.stop_reason or "exited",
             "exit_code": code if code >= 0 else None,
@@ -250,14 +350,15 @@ class Shim:
         from snapml_lab.jobs import processes
         from snapml_lab.store.ledger import bump
 
-        pid = os.getpid()
-        known = (self.started, self.containment.reached, pid, processes.start_ticks(pid))
+        pid, above = os.getpid(), os.getppid()
+        ids = (pid, processes.start_ticks(pid), above, processes.start_ticks(above))
         with self._forgiven():
             with self.workspace.ledger.write() as connection:
                 connection.execute(
                     "UPDATE jobs SET state = CASE WHEN state = 'starting' AND NOT service THEN 'running' ELSE state END,"
-                    " started_at = ?, containment = ?, shim_pid = ?, shim_start = ?, revision = ? WHERE id = ?",
-                    (*known, bump(connection), self.job),
+                    " started_at = coalesce(started_at, ?), containment = ?, shim_pid = ?, shim_start = ?, guard_pid = ?,"
+                    " guard_start = ?, revision = ? WHERE id = ?",
+                    (self.started, self.containment.reached, *ids, bump(connection), self.job),
                 )
             self.announced = True
 
@@ -279,14 +380,42 @@ class Shim:
 
     def _follow(self) -> None:
         from snapml_lab.jobs.ingest import ingest
-        from snapml_lab.jobs.tick import last_tick, tick_if_free
+        from snapml_lab.jobs.tick import since_tick, tick_if_free
 
         if not self.announced:
             self._announce()
         with self._forgiven():
             ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
-            if time.time() - last_tick(self.workspace) > _TICK_AFTER_SECONDS:
+            self._tell_peak()
+            self._read_row()
+            if since_tick(self.workspace) > _TICK_AFTER_SECONDS:
                 tick_if_free(self.workspace)
+
+    def _read_row(self) -> None:
+        """See in the ledger whether the job is to stop: the file that says so may not have found room on the disk."""
+        now = time.monotonic()
+        if self.stop_reason is not None or now - self.row_read_at < _ROW_SECONDS:
+            return
+        self.row_read_at = now
+        row = self.workspace.ledger.row("SELECT state, cancel_by FROM jobs WHERE id = ?", self.job)
+        if row is None or row["state"] != "stopping":
+            return
+        if row["cancel_by"] is None:
+            self.asked_by_row = ("gave_way", _GRACE_SECONDS)
+        else:
+            left = row["cancel_by"] - time.clock_gettime(time.CLOCK_BOOTTIME)
+            self.asked_by_row = ("cancelled", max(left, 0.0))
+
+    def _tell_peak(self) -> None:
+        now = time.monotonic()
+        if self.peak <= self.told_peak * 1.02 or now - self.told_at < _TELL_PEAK_SECONDS:
+            return
+        from snapml_lab.store.ledger import bump
+
+        with self.workspace.ledger.write() as connection:
+            values = (self.peak, bump(connection), self.job)
+            connection.execute("UPDATE jobs SET peak_memory = ?, revision = ? WHERE id = ?", values)
+        self.told_peak, self.told_at = self.peak, now
 
     def _settle(self) -> None:
         from snapml_lab.jobs.folder import read_exit
@@ -302,7 +431,9 @@ class Shim:
                 settle(workspace.ledger, workspace.blobs, self.job, self.folder, read_exit(self.folder))
                 break
             time.sleep(0.05 * attempt)
-        os.close(self.lock)
+        fcntl.flock(self.lock, fcntl.LOCK_UN)  # not only closed: the guard has it, too
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(os.getppid(), signal.SIGCONT)
         with self._forgiven():
             tick(self.workspace)
 
@@ -329,11 +460,16 @@ class Shim:
 
 
 def main() -> None:
-    """Detach from whoever started this, then keep the job."""
-    if os.fork():
-        os._exit(0)
-    root, job, lock = sys.argv[1:]
-    Shim(Path(root), job, int(lock)).run()
+    """Split into a guard and the shim below it."""
+    root, job, lock = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    adopt()
+    with contextlib.suppress(OSError):
+        leave()
+    shim = os.fork()
+    if shim:
+        guard(root, job, lock, shim)
+    else:
+        Shim(root, job, lock).run()
 
 
 if __name__ == "__main__":

@@ -180,4 +180,66 @@ CREATE INDEX requests_at ON requests (at);
 CREATE INDEX requests_revision ON requests (revision);
 """
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]
+
+def _third(connection: sqlite3.Connection) -> None:
+    """Queues, leases, retries and schedules."""
+    for statement in _THIRD.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+_THIRD = """
+ALTER TABLE jobs ADD COLUMN queue TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN key TEXT;
+ALTER TABLE jobs ADD COLUMN after TEXT;
+ALTER TABLE jobs ADD COLUMN memory INTEGER;
+ALTER TABLE jobs ADD COLUMN peak_memory INTEGER;
+ALTER TABLE jobs ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN gpu_memory INTEGER;
+ALTER TABLE jobs ADD COLUMN gpu_peak INTEGER;
+ALTER TABLE jobs ADD COLUMN time_limit REAL;
+ALTER TABLE jobs ADD COLUMN max_hours REAL NOT NULL DEFAULT 24;
+ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE jobs ADD COLUMN not_before REAL;
+ALTER TABLE jobs ADD COLUMN gives_way INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN gave_way_to TEXT;
+ALTER TABLE jobs ADD COLUMN pid_ns INTEGER;
+ALTER TABLE jobs ADD COLUMN guard_pid INTEGER;
+ALTER TABLE jobs ADD COLUMN guard_start INTEGER;
+CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
+CREATE INDEX jobs_name ON jobs (name);
+
+CREATE TABLE leases (
+    job TEXT NOT NULL REFERENCES jobs (id),
+    device TEXT NOT NULL,
+    memory INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    granted_at REAL NOT NULL,
+    peak_memory INTEGER NOT NULL DEFAULT 0,
+    held_by INTEGER,
+    seen TEXT NOT NULL DEFAULT '[]',
+    released_at REAL,
+    PRIMARY KEY (job, device, granted_at)
+) STRICT;
+CREATE INDEX leases_open ON leases (device) WHERE released_at IS NULL;
+
+CREATE TABLE queues (
+    name TEXT PRIMARY KEY,
+    at_most INTEGER,
+    paused INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE schedules (
+    name TEXT PRIMARY KEY,
+    due_at REAL,
+    firing_at REAL,
+    last_at REAL,
+    last_job TEXT,
+    note TEXT
+) STRICT;
+"""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third]

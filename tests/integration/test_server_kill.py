@@ -17,7 +17,7 @@ SCHEMA = "https://schema.snapml-lab.org/jobs/v1"
 
 def test_a_search_survives_its_servers_kill_and_the_next_server_shows_it(serve, flowers, project, until):
     server = serve(project)
-    answer = server.ask("automl", {"data": "flowers.csv", "target": "target", "time": 5})
+    answer = server.ask("automl", {"data": "flowers.csv", "target": "target", "time": 12})
     assert answer.status_code == 200, answer.text
     job = answer.json()["id"]
     ws = Workspace(project / ".snapml")
