@@ -6,17 +6,18 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from snapml_lab.commands.core import Call, command
-from snapml_lab.commands.types import FilePath, JobId, ModelRef
+from snapml_lab.commands.types import FilePath, GpuMemory, JobId, ModelRef
 from snapml_lab.data.tables import find_file
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError
 from snapml_lab.finetune import base, records
 from snapml_lab.finetune.picture import Training, picture
 from snapml_lab.governance.roles import Effect
+from snapml_lab.jobs import gpus as devices
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Work
 from snapml_lab.jobs.view import JobView
-from snapml_lab.registry import versions
+from snapml_lab.registry import footprint, versions
 from snapml_lab.store.files import read_json
 from snapml_lab.tracking import provenance
 from snapml_lab.workspace import Workspace
@@ -53,7 +54,9 @@ def finetune(
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0, rank: Annotated[int, Field(ge=1, le=512)] = 16,
     lr: Annotated[float, Field(gt=0, le=1)] = 2e-4, max_length: Annotated[int, Field(ge=16, le=131_072)] = 1024,
     rows: Annotated[int, Field(ge=1, le=1024)] = 4, held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.1,
-    checkpoint_steps: Annotated[int, Field(ge=1)] = 25, seed: int = 0, resume: JobId | None = None, call: Call,
+    checkpoint_steps: Annotated[int, Field(ge=1)] = 25, seed: int = 0, resume: JobId | None = None,
+    gpus: Annotated[int, Field(ge=0, le=1)] | None = None, gpu_memory: GpuMemory | None = None,
+    retries: Annotated[int, Field(ge=0, le=100)] = 0, call: Call,
 ) -> JobView:  # fmt: skip
     """Fine-tune a chat model with LoRA, the loss on answers only; the adapter becomes a model version.
 
@@ -72,6 +75,9 @@ def finetune(
         checkpoint_steps: steps between checkpoints.
         seed: of the start and the order.
         resume: a job to go on from; model, data and settings are that job's.
+        gpus: GPUs it waits for; default: one where there is one.
+        gpu_memory: MiB of it, as 8000 or 8GiB; default: as predicted, the whole device where that cannot be.
+        retries: how often it is started again, from its last checkpoint, after it failed or was lost.
     """
     _need_torch()
     if resume is not None:
@@ -87,7 +93,14 @@ def finetune(
             "base": start, "data": str(ws.blobs.path(sha256)), "dataset": sha256, "name": called, "epochs": epochs, "rank": rank, "lr": lr,
             "max_length": max_length, "rows": rows, "held_out": held_out, "checkpoint_steps": checkpoint_steps, "seed": seed,
         }  # fmt: skip
-    work = Work("finetune", spec["name"], queue.python("snapml_lab.finetune.train:run"), spec, env=_QUIET)
+    need = footprint.lora_training(
+        spec["base"], rank=spec["rank"], rows=spec["rows"], max_length=spec["max_length"]
+    )
+    count = int(devices.present()) if gpus is None else gpus
+    work = Work(
+        "finetune", spec["name"], queue.python("snapml_lab.finetune.train:run"), spec, env=_QUIET, gpus=count,
+        gpu_memory=(gpu_memory or need) if count else None, retries=retries,
+    )  # fmt: skip
     origin = provenance.complete(ws, call.origin, spec["dataset"])
     return JobView.of(queue.submit(ws, work, actor=call.actor, origin=origin))
 

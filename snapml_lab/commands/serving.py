@@ -1,19 +1,22 @@
 """Commands about deployments and their endpoints."""
 
 import contextlib
+from dataclasses import replace
 from html import escape
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from snapml_lab.commands.core import Call, command
-from snapml_lab.commands.types import Completes, ModelRef
+from snapml_lab.commands.types import Completes, GpuMemory, ModelRef
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
 from snapml_lab.finetune import base
 from snapml_lab.governance.roles import Effect
+from snapml_lab.jobs import gpus as devices
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.folder import JobFolder
-from snapml_lab.registry import deployments, versions
+from snapml_lab.jobs.model import Job, State
+from snapml_lab.registry import deployments, footprint, versions
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.serving import endpoints
 from snapml_lab.store.files import locked, read_json
@@ -108,6 +111,9 @@ def deploy(
     *,
     name: str | None = None,
     port: Port | None = None,
+    gpus: Annotated[int, Field(ge=0, le=1)] | None = None,
+    gpu_memory: GpuMemory | None = None,
+    give_way: bool = False,
     wait: bool = True,
     call: Call,
 ) -> Endpoint:
@@ -117,10 +123,13 @@ def deploy(
         model: a model version, sample, a folder, or a hub's id.
         name: what callers name it by; default: the model's name.
         port: the gateway's port on this machine, where it is not alive yet; default: 8765, or a free one.
-        wait: wait until it is ready; --no-wait returns at once.
+        gpus: GPUs it waits for; default: one where there is one, for an LLM.
+        gpu_memory: MiB of it, as 8000 or 8GiB; default: as predicted, the whole device where that cannot be.
+        give_way: stop for training that needs its GPU, and come back after.
+        wait: wait until it is ready, or is seen to wait for room; --no-wait returns at once.
     """
     _need("aiohttp")
-    deployment = _plan(ws, model, name)
+    deployment = _placed(_plan(ws, model, name), gpus, gpu_memory, give_way=give_way)
     origin = provenance.complete(ws, call.origin)
     with locked(ws.root / "deploy.lock"):  # of two that deploy the same name at once, one is told
         if endpoints.live(ws, endpoints.ENDPOINT, deployment.name):
@@ -190,15 +199,28 @@ def _plan(ws: Workspace, model: str, name: str | None) -> Deployment:
     return Deployment(own, found.reference, "transformers", "chat", str(base.laid_out(ws, found)))
 
 
+def _placed(plan: Deployment, gpus: int | None, gpu_memory: int | None, *, give_way: bool) -> Deployment:
+    """Say what a deployment holds of a GPU: as asked, else as predicted."""
+    count = int(plan.engine != "predict" and devices.present()) if gpus is None else gpus
+    memory = (gpu_memory or footprint.serving(plan.source)) if count else None
+    return replace(plan, gpus=count, gpu_memory=memory, gives_way=give_way)
+
+
 def _endpoint(ws: Workspace, deployment: Deployment) -> Endpoint:
     job = endpoints.live(ws, endpoints.ENDPOINT, deployment.name)
     gateway = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY)
     state: Literal["stopped"] | str = job.state if job else "stopped"  # noqa: PYI051 - says what else it can be
     return Endpoint(
         name=deployment.name, model=deployment.model, engine=deployment.engine, task=deployment.task, state=state,
-        message=job.message if job else None, restarts=job.restarts if job else 0,
+        message=_doing(job), restarts=job.restarts if job else 0,
         url=endpoints.base_url(ws) if gateway else None, job=job.id if job else None,
     )  # fmt: skip
+
+
+def _doing(job: Job | None) -> str | None:
+    if job is not None and job.state is State.QUEUED and job.waiting_for:
+        return f"waits for {job.waiting_for}"
+    return job.message if job else None
 
 
 def _withdraw(ws: Workspace, name: str) -> None:

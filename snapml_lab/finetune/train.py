@@ -12,16 +12,19 @@ from typing import Any
 
 from snapml_lab.errors import ConflictError, InvalidInputError
 from snapml_lab.finetune.base import SAFELY, loading
-from snapml_lab.finetune.packing import Batch, collate, loss_sum, pack
+from snapml_lab.finetune.packing import collate, disagreement, loss_sum, pack
 from snapml_lab.finetune.records import Record, read
 from snapml_lab.finetune.tokens import Tokens, encode, pieces
-from snapml_lab.jobs.events import Reporter
+from snapml_lab.jobs import gpus
+from snapml_lab.jobs.events import ATTEMPT, Reporter
 from snapml_lab.jobs.queue import payload_folder
 
 PREVIEW = "preview"
 """The parameter that holds a record in pieces: ``[[learnt, text], …]``."""
 _REPORT_STEPS = 5
 _KEPT = 2
+_MOST_DISAGREEMENT = 0.02
+"""More than 16-bit arithmetic makes."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     settings = Settings.of(spec)
+    gpus.hold_torch_to_lease()
     report.progress(0.0, "loading the base model")
     torch.manual_seed(settings.seed)
     with loading(settings.base):
@@ -98,12 +102,13 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     adapted = _adapt(model, settings)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     adapted.to(device)
+    _check_loss(adapted.get_base_model(), settings.base, learn[0], _pad(tokenizer))
     steps = _steps(learn, settings, longest)
     for name, value in {**asdict(settings), "records": len(learn), "held_out_records": len(check), "steps": steps,
                         "trainable_parameters": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
                         "parameters": sum(p.numel() for p in adapted.parameters())}.items():  # fmt: skip
         report.param(name, value)
-    final = _train(adapted, tokenizer, learn, check, settings, steps, longest, spec.get("resume"), report)
+    final = _train(adapted, tokenizer, learn, check, settings, steps, longest, _checkpoints(spec), report)
 
     report.progress(0.98, "keeping the adapter")
     folder = payload_folder()
@@ -124,6 +129,32 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         signature={"base": settings.base, "rank": settings.rank}, evidence=evidence,
     )  # fmt: skip
     return evidence
+
+
+def _pad(tokenizer: Any) -> int:
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
+
+
+def _check_loss(model: Any, named: str, record: Tokens, pad: int) -> None:
+    """Refuse a model that would be trained on a loss that is not its own.
+
+    Raises:
+        ConflictError: with by how much they differ.
+    """
+    share = disagreement(model, record, pad)
+    if share > _MOST_DISAGREEMENT:
+        raise ConflictError(
+            f"{named} has a loss of its own, which packed records do not give: they differ by {share:.0%}.",
+            fix="It scales or caps its logits (as Gemma 2 and Granite do). Choose a model that does not.",
+        )
+
+
+def _checkpoints(spec: dict[str, Any]) -> str | None:
+    """Return the folder of checkpoints to go on from: a retry's own, else the one named."""
+    own = payload_folder().artifacts / "checkpoints"
+    if int(os.environ.get(ATTEMPT, "1")) > 1 and any(own.glob("step-*")):
+        return str(own)
+    return spec.get("resume")
 
 
 def _split(records: list[Record], settings: Settings) -> tuple[list[Record], list[Record]]:
@@ -175,7 +206,7 @@ def _train(
     kept = payload_folder().artifacts / "checkpoints"
     kept.mkdir(exist_ok=True)
     progress = _resumed(model, optimizer, resume, report) if resume else Progress()
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    pad = _pad(tokenizer)
     begun = time.monotonic() - progress.seconds
     last_time, last_tokens = time.monotonic(), progress.tokens
     base = model.get_base_model()
@@ -189,7 +220,7 @@ def _train(
             position += 1
             if position <= progress.step or position > steps:
                 continue
-            batch = _on(collate(rows, pad), next(iter(trainable)).device)
+            batch = collate(rows, pad).on(next(iter(trainable)).device)
             rate = _rate(position, steps) * settings.lr
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -234,14 +265,10 @@ def _held_out(base: Any, check: list[Tokens], settings: Settings, longest: int, 
     device = next(base.parameters()).device
     with torch.no_grad():
         for start in range(0, len(rows), settings.rows):
-            batch = _on(collate(rows[start : start + settings.rows], pad), device)
+            batch = collate(rows[start : start + settings.rows], pad).on(device)
             total += float(loss_sum(base, batch))
             count += batch.learnt
     return total / max(count, 1)
-
-
-def _on(batch: Batch, device: Any) -> Batch:
-    return Batch(*(getattr(batch, field.name).to(device) for field in fields(batch)))
 
 
 def _keep(model: Any, optimizer: Any, progress: Progress, kept: Path) -> None:

@@ -14,7 +14,7 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?\}")
 
 
 class Step(BaseModel):
-    """One notebook of a pipeline."""
+    """One notebook of a pipeline; ``gpus`` and ``gpu_memory`` (MiB of each; None is whole devices) are for its kernel."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,6 +22,8 @@ class Step(BaseModel):
     notebook: str
     parameters: dict[str, Any] = {}
     outputs: list[str] = []
+    gpus: int = Field(default=0, ge=0)
+    gpu_memory: int | None = Field(default=None, ge=1)
 
 
 class Pipeline(BaseModel):

@@ -66,7 +66,10 @@ def _submit(
         "source": str(source), "output": str(out / f"{step.name}.ipynb"), "html": str(out / f"{step.name}.html"),
         "parameters": given,
     }  # fmt: skip
-    target = Work("notebook", step.name, queue.python("snapml_lab.flows.notebook:run"), spec, cpus=0)
+    target = Work(
+        "notebook", step.name, queue.python("snapml_lab.flows.notebook:run"), spec, cpus=0, gpus=step.gpus,
+        gpu_memory=step.gpu_memory,
+    )  # fmt: skip
     origin = provenance.complete(ws, Origin(notebook=ws.relative(source)))
     return queue.submit(ws, target, actor=account(), origin=origin)
 

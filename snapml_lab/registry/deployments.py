@@ -21,6 +21,9 @@ class Deployment:
         engine: ``transformers`` or ``predict``.
         task: ``chat``, or what a classic model predicts.
         source: folder or hub id (chat), or the model's blob (classic).
+        gpus: GPUs it is admitted for.
+        gpu_memory: MiB of each; None is the whole device.
+        gives_way: whether it stops for work that needs its GPU, and comes back after.
     """
 
     name: str
@@ -28,6 +31,9 @@ class Deployment:
     engine: str
     task: str
     source: str
+    gpus: int = 0
+    gpu_memory: int | None = None
+    gives_way: bool = False
 
 
 def declare(ws: Workspace, deployment: Deployment) -> None:

@@ -22,6 +22,7 @@ _QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 _FALLS = 3
+_ROOM_SECONDS = 5.0
 
 
 def live(ws: Workspace, kind: str, name: str) -> Job | None:
@@ -42,7 +43,10 @@ def start(ws: Workspace, deployment: Deployment, *, actor: str, origin: Origin) 
         model = versions.find(ws.ledger, deployment.model)
         spec = {**spec, "signature": model.signature}  # type: ignore[dict-item]
     module = f"snapml_lab.serving.engines.{deployment.engine}:run"
-    work = Work(ENDPOINT, deployment.name, queue.python(module), spec, env=_QUIET, cpus=0, service=True)
+    work = Work(
+        ENDPOINT, deployment.name, queue.python(module), spec, env=_QUIET, cpus=0, service=True, gpus=deployment.gpus,
+        gpu_memory=deployment.gpu_memory, gives_way=deployment.gives_way,
+    )  # fmt: skip
     return queue.submit(ws, work, actor=actor, origin=origin)
 
 
@@ -98,19 +102,23 @@ def base_url(ws: Workspace) -> str:
 
 
 def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
-    """Wait until a service is ready, or has ended without having been.
+    """Wait until a service is ready, has ended without having been, or is seen to wait for room, which may take long.
 
     Raises:
         JobFailedError: it ended, fell over three times while waited for, or was not ready in time.
     """
     deadline = time.monotonic() + timeout
-    before = job.restarts
+    before, patience = job.restarts, time.monotonic() + _ROOM_SECONDS
     while not job.ended and job.state is not State.RUNNING and job.restarts < before + _FALLS:
         if time.monotonic() > deadline:
             raise errors.JobFailedError(
                 f"{job.name} was not ready after {timeout:g} s: {job.message}.",
                 fix=f"See: snapml jobs logs {job.id[-6:]}",
             )
+        if job.state is not State.QUEUED:
+            patience = time.monotonic() + _ROOM_SECONDS
+        elif job.waiting_for is not None and time.monotonic() > patience:
+            return job
         time.sleep(0.1)
         job = queue.get(ws, job.id)
     if job.state is State.RUNNING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snapml_lab.errors import NotFoundError
+from snapml_lab.jobs import gpus
 from snapml_lab.jobs.events import Reporter
 
 _CANARY = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
@@ -18,6 +19,7 @@ _CANARY = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     """Serve ``spec["source"]`` on ``spec["socket"]`` until stopped."""
     report.message("loading the model")
+    gpus.hold_torch_to_lease()
     try:
         application, name = _application(spec["source"])
     except (OSError, ValueError) as error:
