@@ -19,7 +19,8 @@ def main(tokens: list[str] | None = None) -> int:
 
         print(__version__)  # noqa: T201 - this is the terminal
         return 0
-    as_json = "--json" in tokens
+    ours = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    as_json = "--json" in ours
     if as_json:
         tokens.remove("--json")
     try:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from IPython.display import display
 
@@ -10,7 +10,7 @@ from snapml_lab.commands.binding import bind
 from snapml_lab.commands.core import Call, Surface, commands
 from snapml_lab.commands.dispatch import dispatch
 from snapml_lab.commands.following import follow
-from snapml_lab.commands.types import FromCell
+from snapml_lab.commands.types import FromCell, parts
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.tracking import provenance
 from snapml_lab.workspace import open_workspace
@@ -26,7 +26,7 @@ def run(shell: Any, line: str, cell: str | None) -> Any:
         raise InvalidInputError(f"The line could not be read: {error}.", fix="Close the quotes.") from error
     tokens = [_value(shell, token) for token in tokens]
     if cell is not None:
-        tokens = _with_body(tokens, cell)
+        tokens = _with_body(shell, tokens, cell)
     bound = bind(tokens, Surface.MAGIC)
     if bound.command is None:
         print(bound.help)  # noqa: T201 - help is text on the screen
@@ -60,16 +60,30 @@ def _streamed(pieces: Iterator[Any]) -> Any:
     return last
 
 
-def _with_body(tokens: list[str], cell: str) -> list[str]:
-    """Add the cell's body as the parameter that takes it."""
+def _with_body(shell: Any, tokens: list[str], cell: str) -> list[str]:
+    """Add the cell's body as the parameter that takes it; before ``--``, after which words are another command's."""
     for command in commands().values():
         if tuple(tokens[: len(command.words)]) == command.words:
             for name, item in command.parameters.items():
-                if any(isinstance(part, FromCell) for part in get_args(item.annotation)):
-                    return [*tokens, f"--{name}={cell.strip()}"]
+                mark = next((part for part in parts(item.annotation) if isinstance(part, FromCell)), None)
+                if mark is not None:
+                    body = _code(shell, cell) if mark.code else cell.strip()
+                    at = len(command.words)
+                    return [*tokens[:at], f"--{name}={body}", *tokens[at:]]
     raise InvalidInputError(
         f"%%snapml {tokens[0] if tokens else ''} takes no cell body.", fix="Use one %: %snapml …"
     )
+
+
+def _code(shell: Any, cell: str) -> str:
+    """Write a body as the Python it stands for, lines with % and ! as calls; its lines keep their numbers in the cell."""
+    lines = cell.splitlines()
+    above = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    try:
+        code = str(shell.transform_cell(cell))
+    except SyntaxError:
+        return "\n" + cell.rstrip()
+    return "\n" * (1 + above) + code.rstrip()
 
 
 def _value(shell: Any, token: str) -> str:

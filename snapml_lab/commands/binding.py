@@ -3,16 +3,21 @@
 import functools
 import inspect
 import io
+import operator
+import shlex
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import cyclopts
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from snapml_lab.commands.core import Command, Surface, commands
+from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import InvalidInputError, UnknownCommandError
 
 _BACKGROUND = Annotated[
@@ -45,15 +50,47 @@ def bind(tokens: Sequence[str], surface: Surface) -> Bound:
         function, found, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)[:3]
     except cyclopts.CycloptsError as error:
         unknown = isinstance(error, cyclopts.UnknownCommandError)
+        words = _known_words(app, tokens)
+        fix = f"See: {' '.join(words)} --help"
+        asked = commands().get(" ".join(words[1:]))
+        if isinstance(error, cyclopts.UnknownOptionError) and asked is not None and _taking_words(asked):
+            fix = f"Options of a command go after --: {' '.join(words)} -- COMMAND --option   {fix}"
         raise (UnknownCommandError if unknown else InvalidInputError)(
-            _sentence(str(error)), fix=f"See: {' '.join(_known_words(app, tokens))} --help"
+            _sentence(str(error)), fix=fix
         ) from error
     command = getattr(function, "snapml_command", None)
     if command is None:
         return Bound(None, {}, help=_help(app, tokens))
     arguments = dict(found.arguments)
+    if (taking := _taking_words(command)) is not None:
+        _refuse_mixed(command, tokens, arguments.get(taking) or (), app.name[0])
     background = bool(arguments.pop("background", False)) if command.picture else False
     return Bound(command, arguments, background)
+
+
+def _taking_words(command: Command) -> str | None:
+    """Return the parameter that takes the words of another command, if there is one."""
+    for name, item in command.parameters.items():
+        if any(isinstance(part, TakesWords) for part in parts(item.annotation)):
+            return name
+    return None
+
+
+def _refuse_mixed(command: Command, tokens: Sequence[str], words: Sequence[str], prefix: str) -> None:
+    """Refuse options after the words of another command: nobody could say whose they are.
+
+    Raises:
+        InvalidInputError: the fix has them after ``--``.
+    """
+    if "--" in tokens or len(words) < 2:
+        return
+    start = len(tokens) - 1 - list(reversed(tokens)).index(words[0])
+    option = next((word for word in tokens[start:] if word.startswith("-")), None)
+    if option is not None:
+        raise InvalidInputError(
+            f"{command.name}: {option} stands after the words of a command: whose is it?",
+            fix=f"Put the command last, after --: {shlex.join([prefix, *tokens[:start], '--', *tokens[start:]])}",
+        )
 
 
 @functools.cache
@@ -108,11 +145,16 @@ def _unchecked(hint: Any) -> Any:
     """Return a type without its limits: the dispatcher checks them, in the same words on every surface."""
     if hint is Decimal:
         return str  # whose converter raises what is no error of cyclopts
+    if get_origin(hint) in (Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_unchecked, get_args(hint)))
     if get_origin(hint) is not Annotated:
         return hint
     kind, *more = get_args(hint)
-    kept = [part for part in more if not isinstance(part, FieldInfo)]
-    kind = str if kind is Any else _unchecked(kind)
+    kept = [part for part in more if not isinstance(part, FieldInfo | BeforeValidator)]
+    if kind is Any or any(isinstance(part, BeforeValidator) for part in more):
+        kind = list[str] if get_origin(kind) is list else str
+    else:
+        kind = _unchecked(kind)
     return Annotated[(kind, *kept)] if kept else kind
 
 

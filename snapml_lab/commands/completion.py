@@ -4,11 +4,14 @@ import glob
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from inspect import Parameter
-from typing import Any, get_args
+from typing import Any, get_origin
+
+from cyclopts import Parameter as Named
 
 from snapml_lab.commands.core import Command, Surface, commands
-from snapml_lab.commands.types import Completes
+from snapml_lab.commands.types import Completes, parts
 from snapml_lab.jobs import queue
+from snapml_lab.jobs.model import DEFAULT_QUEUE
 from snapml_lab.registry import versions
 from snapml_lab.tracking import runs
 from snapml_lab.workspace import Workspace
@@ -50,8 +53,12 @@ def candidates(
 
 def _wanted(command: Command, rest: list[str]) -> Parameter | None:
     """Return the parameter whose value is being typed."""
-    if rest and rest[-1].startswith("--") and _takes_value(command, rest[-1]):
-        return command.parameters.get(rest[-1][2:].replace("-", "_"))
+    if "--" in rest:
+        rest = [word for word in rest if word != "--"]
+    elif rest and rest[-1].startswith("-"):
+        option = _option(command, rest[-1])
+        if option is not None and option.annotation is not bool:
+            return option
     positional = [item for item in command.parameters.values() if item.kind is not Parameter.KEYWORD_ONLY]
     given = 0
     skip = False
@@ -59,40 +66,85 @@ def _wanted(command: Command, rest: list[str]) -> Parameter | None:
         if skip:
             skip = False
         elif word.startswith("-"):
-            skip = _takes_value(command, word)
+            option = _option(command, word)
+            skip = option is not None and option.annotation is not bool
         else:
             given += 1
-    return positional[given] if given < len(positional) else None
+    if given < len(positional):
+        return positional[given]
+    return positional[-1] if positional and _is_list(positional[-1]) else None
 
 
-def _takes_value(command: Command, option: str) -> bool:
-    """Say whether a word follows an option: a flag, and --background, stand alone."""
-    parameter = command.parameters.get(option.lstrip("-").replace("-", "_"))
-    return parameter is not None and parameter.annotation is not bool
+def _option(command: Command, word: str) -> Parameter | None:
+    """Return the parameter an option is of; None of a flag that is no parameter, such as --background."""
+    name = word.lstrip("-").replace("-", "_")
+    if word.startswith("--") and name in command.parameters:
+        return command.parameters[name]
+    return next(
+        (
+            item for item in command.parameters.values()
+            if any(isinstance(part, Named) and word in (part.name or ()) for part in parts(item.annotation))
+        ),
+        None,
+    )  # fmt: skip
+
+
+def _is_list(parameter: Parameter) -> bool:
+    return any(get_origin(part) is list for part in parts(parameter.annotation))
 
 
 def _values(
     ws: Workspace, parameter: Parameter, rest: list[str], namespace: Mapping[str, Any], current: str
 ) -> list[str]:
-    for kind in (parameter.annotation, *get_args(parameter.annotation)):
+    for kind in parts(parameter.annotation):
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             return [str(value) for value in kind]
-    source = next((item.source for item in get_args(parameter.annotation) if isinstance(item, Completes)), "")
+    source = next((part.source for part in parts(parameter.annotation) if isinstance(part, Completes)), "")
+    if source in ("tables", "columns", "files"):
+        return _data(ws, source, rest, namespace, current)
+    return _recorded(ws, source, current)
+
+
+def _data(
+    ws: Workspace, source: str, rest: list[str], namespace: Mapping[str, Any], current: str
+) -> list[str]:
+    match source:
+        case "tables":
+            return [*_frames(namespace), *ws.catalog.keys("datasets"), *_files(current, (".csv", ".parquet"))]
+        case "columns":
+            return _columns(rest, namespace)
+    return _files(current, None)
+
+
+def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
     match source:
         case "jobs":
-            return [job.id for job in queue.latest(ws, limit=_MOST)]
+            return _jobs(ws, current)
+        case "queues":
+            rows = ws.ledger.rows(
+                "SELECT name FROM queues UNION SELECT queue FROM jobs UNION SELECT ?", DEFAULT_QUEUE
+            )
+            return sorted(row["name"] for row in rows)
+        case "schedules":
+            return ws.catalog.keys("schedules")
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]
         case "models":
             return [model.reference for model in versions.latest(ws.ledger, _MOST)]
-        case "tables":
-            return [*_frames(namespace), *ws.catalog.keys("datasets"), *_files(current, (".csv", ".parquet"))]
-        case "columns":
-            frame = next((namespace[word] for word in rest if word in _frames(namespace)), None)
-            return [str(column) for column in frame.columns] if frame is not None else []
-        case "files":
-            return _files(current, None)
     return []
+
+
+def _jobs(ws: Workspace, current: str) -> list[str]:
+    """Return the ids of the newest jobs; before them their names, where one is being typed."""
+    latest = queue.latest(ws, limit=_MOST)
+    named = dict.fromkeys(job.name for job in latest if current and job.name.startswith(current))
+    return [*named, *(job.id for job in latest)]
+
+
+def _columns(rest: list[str], namespace: Mapping[str, Any]) -> list[str]:
+    """Return the columns of the table that was named before."""
+    frame = next((namespace[word] for word in rest if word in _frames(namespace)), None)
+    return [str(column) for column in frame.columns] if frame is not None else []
 
 
 def _frames(namespace: Mapping[str, Any]) -> list[str]:

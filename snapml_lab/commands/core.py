@@ -26,9 +26,13 @@ MODULES = (
     "finetune",
     "jobs",
     "keys",
+    "leases",
     "models",
     "pipeline",
+    "queues",
+    "run",
     "runs",
+    "schedules",
     "serving",
     "status",
 )

@@ -12,6 +12,7 @@ from snapml_lab.commands.core import Call, Command, find
 from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, UnknownCommandError
 from snapml_lab.governance import audit
 from snapml_lab.governance.roles import Effect, authorise, role_of
+from snapml_lab.jobs.view import JobView
 from snapml_lab.workspace import Workspace
 
 
@@ -45,10 +46,10 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
         raise
     extra = {command.call_parameter: call} if command.call_parameter else {}
     if command.effect is Effect.READ:
-        return command.function(ws, **values, **extra)
+        return _of(ws, command.function(ws, **values, **extra))
     attempt = audit.begin(ws, **who)
     try:
-        result = command.function(ws, **values, **extra)
+        result = _of(ws, command.function(ws, **values, **extra))
     except SnapmlError as error:
         audit.end(ws, attempt, error.code)
         raise
@@ -57,6 +58,11 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
         raise
     audit.end(ws, attempt, "done")
     return result
+
+
+def _of(ws: Workspace, result: Any) -> Any:
+    """Have a job's view remember its workspace, for it is a handle of the job."""
+    return result.belongs(ws.root) if isinstance(result, JobView) else result
 
 
 def validated(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from snapml_lab import clock
 from snapml_lab.commands.core import Surface, command
 from snapml_lab.commands.types import JobId, Limit, Seconds
 from snapml_lab.governance.roles import Effect
@@ -14,7 +13,7 @@ from snapml_lab.jobs import logs as log_files
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import State
-from snapml_lab.jobs.tick import last_tick
+from snapml_lab.jobs.tick import since_tick
 from snapml_lab.jobs.view import JobList, JobView, LogPage
 from snapml_lab.workspace import Workspace
 
@@ -32,7 +31,7 @@ def list_jobs(ws: Workspace, *, limit: Limit = 100, state: State | None = None) 
     """
     revision = ws.ledger.revision()
     found = queue.latest(ws, state=state, limit=limit)
-    stuck = any(job.state is State.QUEUED for job in found) and clock.now() - last_tick(ws) > _STILL_SECONDS
+    stuck = any(job.state is State.QUEUED for job in found) and since_tick(ws) > _STILL_SECONDS
     note = "Nothing is alive to move the queue: open JupyterLab, or run: snapml up" if stuck else None
     return JobList(
         jobs=[JobView.of(job) for job in found], total=queue.count(ws), revision=revision, note=note
@@ -58,6 +57,17 @@ def cancel(ws: Workspace, job: JobId, *, grace: Annotated[float, Field(ge=0, le=
         grace: seconds between asking (SIGTERM) and killing (SIGKILL).
     """
     return JobView.of(queue.cancel(ws, job, grace=grace))
+
+
+@command("jobs priority", effect=Effect.EXECUTE)
+def priority(ws: Workspace, job: JobId, priority: Annotated[int, Field(ge=-1000, le=1000)]) -> JobView:
+    """Let a queued job go before, or after, others.
+
+    Args:
+        job: its id, the end of it, its name, or last.
+        priority: higher goes first; 0 is usual.
+    """
+    return JobView.of(queue.prioritise(ws, job, priority))
 
 
 @command("jobs wait", effect=Effect.READ, surfaces=frozenset({Surface.MAGIC, Surface.CLI, Surface.PYTHON}))
@@ -87,7 +97,7 @@ def logs(
         limit: bytes at most.
     """
     found = queue.get(ws, job)
-    page = log_files.read(JobFolder(ws.jobs / found.id), offset, limit)
+    page = log_files.read(JobFolder(ws.jobs / found.id), offset, limit, final=found.ended)
     ended = found.ended and page.next_offset >= page.total
     return LogPage(
         job=found.id, content=page.text, offset=page.offset, next_offset=page.next_offset, ended=ended
@@ -108,7 +118,7 @@ def follow(ws: Workspace, job: JobId) -> Iterator[str]:
         offset = page.next_offset
         if page.content:
             yield page.content
-        elif page.ended:
+        if page.ended:
             return
-        else:
+        if page.next_offset == page.offset:
             time.sleep(_FOLLOW_SECONDS)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from snapml_lab.commands.core import Command, Surface, commands
+from snapml_lab.commands.types import parts
 from snapml_lab.errors import FAMILY
 
 _MADE = "<!-- Made from the commands by `make docs`; a test holds it. -->\n\n"
@@ -98,18 +99,14 @@ def _described(command: Command) -> dict[str, str]:
 
 
 def _type(annotation: Any) -> str:
-    for part in get_args(annotation):
+    for part in parts(annotation):
         if isinstance(part, FieldInfo) and part.description:
             return part.description
     members = [part for part in (annotation, *get_args(annotation)) if hasattr(part, "__members__")]
     if members:
         return ", ".join(f"`{value}`" for value in members[0])
-    names = [
-        getattr(part, "__name__", str(part))
-        for part in get_args(annotation) or (annotation,)
-        if isinstance(part, type)
-    ]
-    return " or ".join(name for name in names if name != "NoneType") or str(annotation).replace("|", "or")
+    names = [part.__name__ for part in parts(annotation) if isinstance(part, type) and part is not type(None)]
+    return " or ".join(dict.fromkeys(names)) or str(annotation).replace("|", "or")
 
 
 def _plain(value: Any) -> str:

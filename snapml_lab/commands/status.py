@@ -5,6 +5,7 @@ import time
 from snapml_lab import __version__
 from snapml_lab.commands.core import Call, Surface, command
 from snapml_lab.governance.roles import Effect, role_of
+from snapml_lab.jobs.queue import clear_leftovers
 from snapml_lab.jobs.tick import pending, tick
 from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
@@ -56,6 +57,7 @@ def up(ws: Workspace, *, until_idle: bool = False, call: Call) -> Status:
     Args:
         until_idle: return once nothing is queued or live.
     """
+    clear_leftovers(ws)
     try:
         while True:
             if pending(ws):

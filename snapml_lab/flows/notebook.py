@@ -21,6 +21,8 @@ _INJECTED = "injected-parameters"
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     """Run the notebook of ``spec`` (source, output, html, parameters) and return what it put out.
 
+    Where it goes is relative to the job's artifacts.
+
     Raises:
         CellFailedError: naming the cell, its id, and what it raised.
     """
@@ -31,7 +33,11 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     cell_file = folder.path / "cell.json"
     os.environ[CELL_FILE] = str(cell_file)
     os.environ[NOTEBOOK] = spec["source"]
-    source, output = Path(spec["source"]), Path(spec["output"])
+    source, output, html = (
+        Path(spec["source"]),
+        folder.artifacts / spec["output"],
+        folder.artifacts / spec["html"],
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     papermill.engines.papermill_engines.register("snapml", _engine(report, cell_file))
     try:
@@ -45,12 +51,12 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         raise _failed(cell_file, "ended its kernel (was memory short?)", source, output) from None
     finally:
         if output.is_file():
-            write_html(output, Path(spec["html"]))
+            write_html(output, html)
             sign(output)
     return {
         "outputs": read_json(folder.path / OUTPUTS) or {},
-        "notebook": spec["output"],
-        "html": spec["html"],
+        "notebook": str(output),
+        "html": str(html),
     }
 
 
