@@ -61,3 +61,25 @@ export const STATE_ICONS: Record<ShownState, LabIcon> = {
       '<path d="M6.2 6.4c.1-1 .8-1.6 1.8-1.6s1.8.6 1.8 1.5c0 1.3-1.8 1.3-1.8 2.6M8 11.2v.1"/>'
   )
 };
+
+/** Who holds memory, by kind. */
+export const HOLDER_ICONS: Record<string, LabIcon | undefined> &
+  Record<'process', LabIcon> = {
+  job: stateIcon(
+    'holder-job',
+    RING +
+      '<path d="M6.7 5.6v4.8L10.6 8z" fill="currentColor" stroke-width="1"/>'
+  ),
+  endpoint: stateIcon(
+    'holder-endpoint',
+    '<circle cx="8" cy="8" r="1.6"/><path d="M4.7 11.3a4.7 4.7 0 0 1 0-6.6m6.6 0a4.7 4.7 0 0 1 0 6.6M2.5 13.5a7.8 7.8 0 0 1 0-11m11 0a7.8 7.8 0 0 1 0 11"/>'
+  ),
+  kernel: stateIcon(
+    'holder-kernel',
+    '<rect x="3.2" y="1.8" width="10" height="12.4" rx="1"/><path d="M5.8 1.8v12.4M8.2 5.2h2.8M8.2 8h2.8"/>'
+  ),
+  process: stateIcon(
+    'holder-process',
+    '<rect x="1.8" y="2.8" width="12.4" height="10.4" rx="1"/><path d="m4.4 6 2.2 2-2.2 2M8.4 10.2h3"/>'
+  )
+};

@@ -6,8 +6,12 @@ import { costsPlugin } from './costs/plugin.js';
 import { endpointsPlugin } from './endpoints/plugin.js';
 import { jobsModelPlugin, jobsSectionPlugin } from './jobs/plugin.js';
 import { jobCommandsPlugin } from './jobs/commands.js';
+import { machineModelPlugin, machineSectionPlugin } from './machine/plugin.js';
 import { notebooksPlugin } from './notebooks/plugin.js';
+import { noticesPlugin } from './notices/plugin.js';
+import { runningPlugin } from './running/plugin.js';
 import { sidebarPlugin } from './sidebar/plugin.js';
+import { statusPlugin } from './status/plugin.js';
 
 export * from './tokens.js';
 
@@ -16,10 +20,15 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   jobsModelPlugin,
   sidebarPlugin,
   jobsSectionPlugin,
+  machineModelPlugin,
+  machineSectionPlugin,
   endpointsPlugin,
   costsPlugin,
   jobCommandsPlugin,
-  notebooksPlugin
+  notebooksPlugin,
+  runningPlugin,
+  statusPlugin,
+  noticesPlugin
 ];
 
 export default plugins;

@@ -4,7 +4,13 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable, IObservableDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
-import type { Commands, JobView, State } from './api/generated.js';
+import type {
+  Commands,
+  GpuHolder,
+  JobView,
+  LeasesView,
+  State
+} from './api/generated.js';
 
 export interface CallOptions {
   /** Gives the call up early. */
@@ -63,6 +69,40 @@ export const IJobsModel = new Token<IJobsModel>(
   'The jobs of the SnapML workspace, kept current.'
 );
 
+/** This machine's processors, memory and GPUs, and who holds them. */
+export interface IMachineModel extends IDisposable {
+  /** Null before the first answer. */
+  readonly value: LeasesView | null;
+  /** Why there is no fresh answer; null where there is one. */
+  readonly problem: unknown;
+  /** When `value` came, in milliseconds since the epoch. */
+  readonly at: number;
+  /** Keys (see `holderKey`) of the holders somebody asked to free here. */
+  readonly freeing: ReadonlySet<string>;
+  readonly changed: ISignal<IMachineModel, void>;
+  /** Whether somebody looks at all of it, so that it has to be kept current. */
+  awake: boolean;
+  /** Look once, soon. */
+  glance(): void;
+  /** Where the notebook of a kernel of this server lies, for Jupyter; null for all else. */
+  notebookOf(holder: GpuHolder): string | null;
+  /** How a holder's memory can be had back; null where it cannot. */
+  wayToFree(holder: GpuHolder): Way | null;
+  /** Go that way. Rejects where the server refuses. */
+  free(holder: GpuHolder, way: Way): Promise<void>;
+}
+
+/** How memory comes back: a job's end, a session's of this server, or a process's. */
+export type Way =
+  | { readonly by: 'job'; readonly job: string }
+  | { readonly by: 'session'; readonly session: string }
+  | { readonly by: 'process'; readonly process: number };
+
+export const IMachineModel = new Token<IMachineModel>(
+  'snapml-lab:IMachineModel',
+  'What this machine has, and who holds it.'
+);
+
 /** A job's state, or that of something that has no job any more. */
 export type ShownState = State | 'stopped';
 
@@ -83,6 +123,8 @@ export interface ISidebarSection {
 export interface ISidebar {
   /** Add a section; disposing of what comes back takes it away again. */
   addSection(section: ISidebarSection): IDisposable;
+  /** Bring the sidebar to the front, and open a section of it. */
+  open(section?: string): void;
 }
 
 export const ISidebar = new Token<ISidebar>(
@@ -97,5 +139,11 @@ export const CommandIDs = {
   /** Arguments: `{ name: string }`, a deployment's. */
   stopEndpoint: 'snapml:stop-endpoint',
   /** Arguments: `{ notebook: string, cell?: string }`, relative to the project folder. */
-  openCell: 'snapml:open-cell'
+  openCell: 'snapml:open-cell',
+  /** Arguments: `{ job: string, log?: boolean }`: its row in the sidebar, and what it printed. */
+  showJob: 'snapml:show-job',
+  /** Arguments: `{ gpu: string, holder: string }`: a GPU's UUID and a holder's key. */
+  freeMemory: 'snapml:free-memory',
+  /** Whether the desktop tells when a job ends; the browser is asked where it has to be. */
+  toggleDesktop: 'snapml:toggle-desktop-notices'
 } as const;

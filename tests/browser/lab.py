@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from snapml_lab.jobs.model import Job
 from snapml_lab.workspace import Workspace
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+_LABEXTENSION = Path(__file__).parents[2] / "labextension" / "dist"
+"""This checkout's own, whatever is installed."""
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 NARROW, USUAL, WIDE = 0, 260, 600
 """Widths of the sidebar in pixels; JupyterLab allows no less than a certain one."""
@@ -37,14 +39,14 @@ _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 _COMPLAINTS = """() => {
   const complaints = [];
   const seen = node => node.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-  const ours = document.querySelectorAll('.snapml-Sidebar, .snapml-panel, .jp-OutputArea .snapml, .snapml-curve');
+  const ours = document.querySelectorAll('.snapml-Sidebar, .snapml-Status, .snapml-panel, .jp-OutputArea .snapml, .snapml-curve');
   const all = selector => [...ours].flatMap(node => [...node.querySelectorAll(selector)]).filter(seen);
 
   for (const node of all('button, a, input, [role=button], [tabindex]')) {
     const name = node.getAttribute('aria-label') || node.textContent.trim();
     if (!name) complaints.push(`no name: ${node.outerHTML.slice(0, 120)}`);
   }
-  for (const node of all('[role=progressbar]')) {
+  for (const node of all('[role=progressbar], [role=meter]')) {
     const [low, value, high] = ['min', 'now', 'max'].map(word => node.getAttribute(`aria-value${word}`));
     const sound = low !== null && high !== null && value !== null && +low <= +value && +value <= +high;
     if (!sound || !node.getAttribute('aria-label')) complaints.push(`progressbar: ${node.outerHTML.slice(0, 120)}`);
@@ -88,9 +90,11 @@ class Server:
 
     Args:
         folder: where the project and Jupyter's own files go.
+        surroundings: variables of its environment.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, surroundings: Mapping[str, str] | None = None) -> None:
+        self._surroundings = dict(surroundings or {})
         self.project = folder / "project"
         self.project.mkdir(parents=True)
         self.token = secrets.token_hex(16)
@@ -101,6 +105,10 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if (_LABEXTENSION / "package.json").is_file():
+            extensions = self._home / "share" / "labextensions"
+            extensions.mkdir(parents=True)
+            (extensions / "snapml-lab").symlink_to(_LABEXTENSION)
         settings = self._home / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(_NO_NEWS))
@@ -193,8 +201,13 @@ class Server:
         own = {
             "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython",
+            "JUPYTER_PATH": "share",
         }  # fmt: skip
-        return {**kept, **{name: str(self._home / folder) for name, folder in own.items()}}
+        return {
+            **kept,
+            **{name: str(self._home / folder) for name, folder in own.items()},
+            **self._surroundings,
+        }
 
     def _answers(self) -> bool:
         try:
@@ -377,11 +390,11 @@ def chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, surroundings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Serve a project that holds the table ``flowers.csv``."""
     from sklearn.datasets import load_iris
 
-    server = Server(folder)
+    server = Server(folder, surroundings)
     load_iris(as_frame=True).frame.to_csv(server.project / "flowers.csv", index=False)
     server.start()
     try:

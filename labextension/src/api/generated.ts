@@ -113,11 +113,39 @@ export interface Commands {
     result: LogPage;
   };
   /**
+   * Let a queued job go before, or after, others.
+   */
+  'jobs/priority': {
+    params: JobsPriorityParams;
+    result: JobView;
+  };
+  /**
+   * Run a command at times given as in cron, by anything of ours that is alive; a schedule of that name is replaced.
+   */
+  'jobs/schedule': {
+    params: JobsScheduleParams;
+    result: Schedule;
+  };
+  /**
+   * List the schedules, when each is due, and what became of its last run.
+   */
+  'jobs/schedules': {
+    params: JobsSchedulesParams;
+    result: ScheduleList;
+  };
+  /**
    * Show one job.
    */
   'jobs/show': {
     params: JobsShowParams;
     result: JobView;
+  };
+  /**
+   * Remove a schedule; jobs it submitted go on.
+   */
+  'jobs/unschedule': {
+    params: JobsUnscheduleParams;
+    result: Schedule;
   };
   /**
    * Make an API key for the gateway; its text is shown this once.
@@ -146,6 +174,20 @@ export interface Commands {
   leaderboard: {
     params: LeaderboardParams;
     result: Board;
+  };
+  /**
+   * Free the GPU memory that a process holds: a job is cancelled, a notebook's kernel ends (Jupyter starts it anew).
+   */
+  'leases/free': {
+    params: LeasesFreeParams;
+    result: LeasesView;
+  };
+  /**
+   * Show processors, memory and GPUs: what jobs have leased, what is used, and by whom.
+   */
+  'leases/show': {
+    params: LeasesShowParams;
+    result: LeasesView;
   };
   /**
    * Merge an adapter into its base, as a whole model version.
@@ -204,11 +246,46 @@ export interface Commands {
     result: Price;
   };
   /**
+   * Say how many jobs of a queue may run at once.
+   */
+  'queue/limit': {
+    params: QueueLimitParams;
+    result: QueueView;
+  };
+  /**
+   * List the queues.
+   */
+  'queue/list': {
+    params: QueueListParams;
+    result: QueueList;
+  };
+  /**
+   * Start nothing more from a queue until it is resumed; what runs goes on.
+   */
+  'queue/pause': {
+    params: QueuePauseParams;
+    result: QueueView;
+  };
+  /**
+   * Let a queue that was paused go on.
+   */
+  'queue/resume': {
+    params: QueueResumeParams;
+    result: QueueView;
+  };
+  /**
    * List requests to the gateway, newest first.
    */
   'requests/list': {
     params: RequestsListParams;
     result: RequestList;
+  };
+  /**
+   * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
+   */
+  run: {
+    params: RunParams;
+    result: JobView;
   };
   /**
    * Show what differs between two or more runs.
@@ -308,28 +385,46 @@ export interface AutomlParams {
 /**
  * A job. Times are ISO 8601 in UTC; ``progress`` is in [0, 1].
  *
- * A ``service`` runs until it is stopped, and was started again ``restarts`` times.
+ * A ``service`` runs until it is stopped, and was started again ``restarts`` times; ``attempt`` counts the starts of
+ * work that may be retried. Memory is in MiB: ``memory`` asked for, ``peak_memory`` used by the whole tree, and likewise ``gpu_memory`` and ``gpu_peak`` of a GPU. ``after``
+ * are the ids of the jobs it is to run after, ``gave_way_to`` of the one it stopped for.
+ *
+ * In Python it is a handle: :meth:`result`, :meth:`wait`, :meth:`cancel`, :meth:`logs`, :meth:`refresh`.
  */
 export interface JobView {
   actor: string;
+  after: string[];
+  attempt: number;
   cell_id: string | null;
   containment: string | null;
+  cpus: number;
   ended_at: string | null;
   error: ErrorView | null;
   exit_code: number | null;
+  gave_way_to: string | null;
+  gives_way: boolean;
+  gpu_memory: number | null;
+  gpu_peak: number | null;
+  gpus: number;
   id: string;
   kind: string;
+  memory: number | null;
   message: string | null;
   name: string;
   notebook: string | null;
   parent: string | null;
+  peak_memory: number | null;
+  priority: number;
   progress: number | null;
+  queue: string;
   reason: string | null;
   restarts: number;
+  retries: number;
   service: boolean;
   started_at: string | null;
   state: State;
   submitted_at: string;
+  time_limit: number | null;
   waiting_for: string | null;
 }
 /**
@@ -395,6 +490,9 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  give_way?: boolean;
+  gpu_memory?: (number | string) | null;
+  gpus?: number | null;
   /**
    * a model: NAME or NAME@VERSION
    */
@@ -486,6 +584,8 @@ export interface FinetuneParams {
   checkpoint_steps?: number;
   data?: string | null;
   epochs?: number;
+  gpu_memory?: (number | string) | null;
+  gpus?: number | null;
   held_out?: number;
   lr?: number;
   max_length?: number;
@@ -493,6 +593,7 @@ export interface FinetuneParams {
   name?: string | null;
   rank?: number;
   resume?: string | null;
+  retries?: number;
   rows?: number;
   seed?: number;
 }
@@ -537,11 +638,58 @@ export interface LogPage {
   next_offset: number;
   offset: number;
 }
+export interface JobsPriorityParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job: string;
+  priority: number;
+}
+export interface JobsScheduleParams {
+  cron: string;
+  missed?: 'once' | 'skip';
+  /**
+   * a schedule's name
+   */
+  name: string;
+  timezone?: string;
+  /**
+   * @minItems 1
+   */
+  words: [string, ...string[]];
+}
+/**
+ * A schedule: the command, when it is due next, and what became of it last.
+ */
+export interface Schedule {
+  command: string;
+  cron: string;
+  due_at: string | null;
+  last_at: string | null;
+  last_job: string | null;
+  missed: 'once' | 'skip';
+  name: string;
+  note: string | null;
+  timezone: string;
+}
+export interface JobsSchedulesParams {}
+/**
+ * All schedules.
+ */
+export interface ScheduleList {
+  schedules: Schedule[];
+}
 export interface JobsShowParams {
   /**
    * a job: its id, the end of it, its name, or last
    */
   job: string;
+}
+export interface JobsUnscheduleParams {
+  /**
+   * a schedule's name
+   */
+  name: string;
 }
 export interface KeysCreateParams {
   name: string;
@@ -629,6 +777,62 @@ export interface TrialRow {
   score: number;
   seconds: number;
 }
+export interface LeasesFreeParams {
+  grace?: number;
+  process: number;
+}
+/**
+ * Processors, memory (MiB) and GPUs of this machine. ``unseen``: why the GPUs cannot be seen.
+ */
+export interface LeasesView {
+  cpus: Meter;
+  gpus: GpuView[];
+  memory: Meter;
+  unseen: string | null;
+}
+/**
+ * Something there is only so much of: all of it, what is leased to jobs, and what is used by anybody (None: unknown).
+ */
+export interface Meter {
+  leased: number;
+  total: number;
+  used: number | null;
+}
+/**
+ * One GPU; memory in MiB, ``load`` in percent (None: unknown), ``free``: neither used nor promised.
+ */
+export interface GpuView {
+  free: number;
+  holders: GpuHolder[];
+  load: number | null;
+  name: string;
+  number: number;
+  total: number;
+  used: number;
+  uuid: string;
+}
+/**
+ * Who has memory (MiB) of a GPU.
+ *
+ * ``kind``: ``job``, ``endpoint``, ``kernel``, ``process``. ``leased``: what was asked for (None: no lease), beside
+ * ``used`` now and ``peak``. ``dirty``: its job has ended and process ``pid`` keeps the memory. ``pid`` is what
+ * ``leases free`` takes; None where nothing of it runs yet.
+ */
+export interface GpuHolder {
+  account: string | null;
+  dirty: boolean;
+  job: string | null;
+  kernel: string | null;
+  kind: string;
+  leased: number | null;
+  name: string;
+  notebook: string | null;
+  peak: number;
+  pid: number | null;
+  used: number;
+  whole: boolean;
+}
+export interface LeasesShowParams {}
 export interface MergeParams {
   /**
    * a model: NAME or NAME@VERSION
@@ -783,6 +987,36 @@ export interface PricesTokensParams {
    */
   output: number | string;
 }
+export interface QueueLimitParams {
+  at_most: number;
+  /**
+   * a queue's name; default is the usual one
+   */
+  queue: string;
+}
+/**
+ * A queue: how many of it run and wait, how many may run at once (None: as many as there is room for).
+ */
+export interface QueueView {
+  at_most: number | null;
+  name: string;
+  paused: boolean;
+  queued: number;
+  running: number;
+}
+export interface QueueListParams {}
+/**
+ * All queues that have or had jobs, or a limit.
+ */
+export interface QueueList {
+  queues: QueueView[];
+}
+export interface QueuePauseParams {
+  queue?: string | null;
+}
+export interface QueueResumeParams {
+  queue?: string | null;
+}
 export interface RequestsListParams {
   /**
    * how many at most
@@ -815,6 +1049,39 @@ export interface RequestView {
   status: number;
   streamed: boolean;
   usage: string;
+}
+export interface RunParams {
+  after?: string[] | null;
+  /**
+   * Python
+   */
+  cell?: string | null;
+  cpus?: number;
+  gpu_memory?: (number | string) | null;
+  gpus?: number;
+  inputs?: (string | string[]) | null;
+  key?: string | null;
+  max_hours?: number;
+  memory?: (number | string) | null;
+  name?: string | null;
+  out?: string | null;
+  outputs?: (string | string[]) | null;
+  /**
+   * NAME=VALUE
+   */
+  param?: string[] | null;
+  priority?: number;
+  /**
+   * a queue's name; default is the usual one
+   */
+  queue?: string;
+  resume?: string | null;
+  retries?: number;
+  time_limit?: (number | string) | null;
+  /**
+   * a command's words, a script or a notebook
+   */
+  what?: string[] | null;
 }
 export interface RunsCompareParams {
   /**

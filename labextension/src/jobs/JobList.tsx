@@ -5,7 +5,7 @@ import type { JobView } from '../api/generated.js';
 import { useSection } from '../sections/context.js';
 import { JobRow } from './JobRow.js';
 import { isLive } from './reconcile.js';
-import { type Branch, choose, type Filter, grow } from './tree.js';
+import { type Branch, choose, type Filter, grow, isWaiting } from './tree.js';
 import { useNow } from '../sections/useNow.js';
 
 export interface JobListProps {
@@ -37,6 +37,7 @@ export function JobList(props: JobListProps): React.JSX.Element {
       now={now}
       cancelling={cancelling}
       label={trans.__('Jobs')}
+      headed={shown.some(isWaiting)}
     />
   );
 }
@@ -46,21 +47,37 @@ interface BranchesProps {
   now: number;
   cancelling: ReadonlySet<string>;
   label: string;
+  /** Whether what runs, waits and has ended stand below headings. */
+  headed?: boolean;
 }
 
 function Branches(props: BranchesProps): React.JSX.Element {
-  const { branches, now, cancelling, label } = props;
+  const { branches, now, cancelling, label, headed = false } = props;
+  const { trans } = useSection();
+  const part = (branch: Branch): string =>
+    isWaiting(branch)
+      ? trans.__('Waiting, next one first')
+      : branch.live
+        ? trans.__('Running')
+        : trans.__('Ended');
   return (
     // Browsers drop the role of a list drawn without bullets.
     <ul className="snapml-Rows" role="list" aria-label={label}>
-      {branches.map(branch => (
-        <BranchItem
-          key={branch.job.id}
-          branch={branch}
-          now={now}
-          cancelling={cancelling}
-        />
-      ))}
+      {branches.map((branch, index) => {
+        const begins =
+          index === 0 || part(branches[index - 1]) !== part(branch);
+        return (
+          // One list, so that a row keeps its open log when it moves.
+          <React.Fragment key={branch.job.id}>
+            {headed && begins && (
+              <li className="snapml-Part" aria-hidden>
+                {part(branch)}
+              </li>
+            )}
+            <BranchItem branch={branch} now={now} cancelling={cancelling} />
+          </React.Fragment>
+        );
+      })}
     </ul>
   );
 }

@@ -5,8 +5,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { JobView } from '../api/generated.js';
 import { useSection } from '../sections/context.js';
 import { LongText } from '../sections/LongText.js';
+import { attemptText, placeText } from '../queues/words.js';
 import { restartsText } from '../sections/words.js';
-import { percent } from './format.js';
+import { useJobActions } from './context.js';
+import { gpuText, percent } from './format.js';
 import { isLive } from './reconcile.js';
 
 export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
@@ -16,12 +18,25 @@ export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
   // Of work that has ended this would say what it did last, as if it still did;
   // a service that runs does nothing but that.
   const silent = !isLive(job) || (job.service && job.state === 'running');
-  const doing = silent ? null : job.message;
+  const yielded = gaveWayText(job, useJobActions().nameOf, trans);
+  const doing = silent || yielded !== '' ? null : job.message;
+  const place = isLive(job) ? placeText(job, trans) : '';
+  const attempt = attemptText(job, trans);
+  const gpu = job.state === 'queued' ? '' : gpuText(job, trans);
   const again = restartsText(job.restarts, trans);
   return (
     <>
       {job.state === 'running' && !job.service && <Progress job={job} />}
       {again !== '' && <div className="snapml-Row-again">{again}</div>}
+      {attempt !== '' && <div className="snapml-Row-again">{attempt}</div>}
+      {place !== '' && (
+        <div className="snapml-Row-again" dir="auto">
+          {place}
+        </div>
+      )}
+      {yielded !== '' && (
+        <LongText className="snapml-Row-message" text={yielded} />
+      )}
       {waiting !== null && (
         <LongText
           className="snapml-Row-message"
@@ -31,6 +46,7 @@ export function JobOutcome({ job }: { job: JobView }): React.JSX.Element {
       {doing !== null && doing !== '' && (
         <LongText className="snapml-Row-message" text={doing} />
       )}
+      {gpu !== '' && <div className="snapml-Row-again">{gpu}</div>}
       {fault !== '' && <LongText className="snapml-Row-fault" text={fault} />}
       {typeof job.error?.fix === 'string' && (
         <LongText className="snapml-Row-fix" text={job.error.fix} />
@@ -64,6 +80,22 @@ function Progress({ job }: { job: JobView }): React.JSX.Element | null {
       </span>
     </div>
   );
+}
+
+/** What a service stopped for and comes back after; empty where it did not. */
+function gaveWayText(
+  job: JobView,
+  nameOf: (job: string) => string | null,
+  trans: TranslationBundle
+): string {
+  const other = job.gave_way_to;
+  if (other === null || !isLive(job)) {
+    return '';
+  }
+  const name = nameOf(other) ?? other.slice(-6);
+  return job.state === 'queued'
+    ? trans.__('Gave way to %1', name)
+    : trans.__('Giving way to %1', name);
 }
 
 /** Empty where nothing went wrong, or nobody knows more than the state. */

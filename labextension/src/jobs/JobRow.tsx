@@ -1,14 +1,14 @@
 // One job: its state in icon and word, what it does, and what can be done about it.
 
 import { PathExt } from '@jupyterlab/coreutils';
-import React, { memo, useId, useState } from 'react';
+import React, { memo, useEffect, useId, useRef, useState } from 'react';
 import type { JobView } from '../api/generated.js';
 import { Log } from '../log/Log.js';
 import { LogButton } from '../log/LogButton.js';
 import { useSection } from '../sections/context.js';
 import { Row } from '../sections/Row.js';
 import { formatDuration, formatTime } from '../sections/words.js';
-import { useJobActions } from './context.js';
+import { useJobActions, useWanted } from './context.js';
 import { elapsed } from './format.js';
 import { JobOutcome } from './JobOutcome.js';
 import { isLive } from './reconcile.js';
@@ -28,6 +28,19 @@ export const JobRow = memo(function JobRow(
   const { trans } = useSection();
   const [open, setOpen] = useState(false);
   const log = useId();
+  const row = useRef<HTMLDivElement>(null);
+  const wanted = useWanted(job.id);
+  const [shown, setShown] = useState(0);
+  if (wanted !== null && wanted.turn !== shown) {
+    setShown(wanted.turn);
+    setOpen(open || wanted.log);
+  }
+  useEffect(() => {
+    if (shown > 0) {
+      row.current?.scrollIntoView({ block: 'nearest' });
+      row.current?.querySelector('button')?.focus({ preventScroll: true });
+    }
+  }, [shown]);
   const stopping = cancelling || job.state === 'stopping';
   const ms = elapsed(job, now);
   const when = job.started_at
@@ -35,6 +48,7 @@ export const JobRow = memo(function JobRow(
     : trans.__('Submitted %1', formatTime(job.submitted_at) ?? '?');
   return (
     <Row
+      node={row}
       data={{ 'data-testid': 'snapml-job', 'data-job-id': job.id }}
       name={job.name}
       state={job.state}

@@ -15,10 +15,12 @@ export interface JobsPanelProps {
   onFilter: (filter: Filter) => void;
   /** What just changed, for those who listen. */
   announcement: string;
+  /** What stands above the list. */
+  queues: React.ReactNode;
 }
 
 export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
-  const { model, filter, onFilter, announcement } = props;
+  const { model, filter, onFilter, announcement, queues } = props;
   const { trans } = useSection();
   const { jobs, total, loaded, note, cancelling } = model;
   return (
@@ -29,10 +31,14 @@ export function JobsPanel(props: JobsPanelProps): React.JSX.Element {
           <p className="snapml-Quiet">{trans.__('Reading the jobs…')}</p>
         )
       ) : jobs.size === 0 ? (
-        <Welcome />
+        <>
+          {queues}
+          <Welcome />
+        </>
       ) : (
         <>
           <FilterBar filter={filter} onFilter={onFilter} />
+          {queues}
           {note !== null && note !== '' && (
             <p className="snapml-Quiet">{note}</p>
           )}

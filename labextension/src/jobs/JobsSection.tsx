@@ -8,9 +8,17 @@ import { Throttler } from '@lumino/polling';
 import React from 'react';
 import type { JobView } from '../api/generated.js';
 import { contentsPath } from '../notebooks/openCell.js';
+import { queueActions } from '../queues/actions.js';
+import { QueuesModel } from '../queues/model.js';
+import { QueuesBar } from '../queues/QueuesBar.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
-import { type JobActions, JobActionsProvider } from './context.js';
+import {
+  type JobActions,
+  JobActionsProvider,
+  type Wanted,
+  WantedProvider
+} from './context.js';
 import { describeChanges } from './format.js';
 import { JobsPanel } from './JobsPanel.js';
 import { type Filter, isFilter } from './tree.js';
@@ -30,7 +38,10 @@ export interface JobsSectionOptions {
 export class JobsSection extends SectionWidget {
   constructor(private readonly options: JobsSectionOptions) {
     super(options.client, options.trans);
-    this.actions = actions(options.commands);
+    this.actions = actions(options);
+    this.queues = new QueuesModel(options.client, options.model);
+    this.queueActions = queueActions(this.queues, options.trans);
+    this.queues.changed.connect(this.onChanged);
     this.node.dataset.testid = 'snapml-jobs';
     this.announced = options.model.jobs;
     options.model.changed.connect(this.onChanged);
@@ -42,19 +53,47 @@ export class JobsSection extends SectionWidget {
       return;
     }
     this.options.model.changed.disconnect(this.onChanged);
+    this.queues.dispose();
     this.throttler.dispose();
     super.dispose();
+  }
+
+  /** Show a job's row, whatever the filter. False where the job is not listed. */
+  reveal(job: string, log: boolean): boolean {
+    const found = this.options.model.jobs.get(job);
+    if (found === undefined) {
+      return false;
+    }
+    if (this.filter !== 'all') {
+      this.setFilter('all');
+    }
+    this.wanted = { job, log, turn: (this.wanted?.turn ?? 0) + 1 };
+    this.update();
+    return true;
+  }
+
+  protected override seen(visible: boolean): void {
+    this.queues.awake = visible;
+    super.seen(visible);
   }
 
   protected content(): React.JSX.Element {
     return (
       <JobActionsProvider value={this.actions}>
-        <JobsPanel
-          model={this.options.model}
-          filter={this.filter}
-          onFilter={filter => this.setFilter(filter)}
-          announcement={this.announcement}
-        />
+        <WantedProvider value={this.wanted}>
+          <JobsPanel
+            model={this.options.model}
+            filter={this.filter}
+            onFilter={filter => this.setFilter(filter)}
+            announcement={this.announcement}
+            queues={
+              <QueuesBar
+                queues={this.queues.queues}
+                actions={this.queueActions}
+              />
+            }
+          />
+        </WantedProvider>
       </JobActionsProvider>
     );
   }
@@ -87,13 +126,18 @@ export class JobsSection extends SectionWidget {
   private filter: Filter = 'all';
   private announcement = '';
   private announced: IJobsModel['jobs'];
+  private wanted: Wanted | null = null;
   private readonly actions: JobActions;
+  private readonly queues: QueuesModel;
+  private readonly queueActions: ReturnType<typeof queueActions>;
   private readonly onChanged = (): void => void this.throttler.invoke();
   private readonly throttler = new Throttler(() => this.draw(), PACE_MS);
 }
 
-function actions(commands: CommandRegistry): JobActions {
+function actions(options: JobsSectionOptions): JobActions {
+  const { commands, model } = options;
   return {
+    nameOf: job => model.jobs.get(job)?.name ?? null,
     canOpen: notebook => contentsPath(notebook) !== null,
     cancel: (job: JobView) =>
       void commands.execute(CommandIDs.cancelJob, { job: job.id }),

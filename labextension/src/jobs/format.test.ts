@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { trans } from '../sections/sample.js';
-import { describeChanges, elapsed, percent } from './format.js';
+import { describeChanges, elapsed, gpuText, percent } from './format.js';
 import { byId, sample } from './sample.js';
+
+describe('the GPU memory of a job', () => {
+  it('stands beside what it asked for', () => {
+    const text = (gpu_peak: number | null, gpu_memory: number | null): string =>
+      gpuText({ gpu_peak, gpu_memory }, trans);
+    assert.equal(text(null, 8000), '');
+    assert.equal(
+      text(7900, 8000),
+      'GPU memory: at most 7,900 of 8,000 MiB used'
+    );
+    assert.equal(text(7900, null), 'GPU memory: at most 7,900 MiB used');
+  });
+});
 
 describe('the time a job took', () => {
   const now = Date.parse('2026-11-22T10:00:11Z');

@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { JobView } from '../api/generated.js';
-import { stateWord } from '../sections/words.js';
+import { formatCount, stateWord } from '../sections/words.js';
 import { isLive } from './reconcile.js';
 
 /**
@@ -23,6 +23,25 @@ export function percent(job: Pick<JobView, 'progress'>): number | null {
   }
   // Rounding down keeps 100 % for work that is done.
   return Math.floor(100 * Math.min(1, Math.max(0, job.progress)));
+}
+
+/** The GPU memory a job has used, beside what it asked for; empty where it has used none. */
+export function gpuText(
+  job: Pick<JobView, 'gpu_peak' | 'gpu_memory'>,
+  trans: TranslationBundle
+): string {
+  const { gpu_peak, gpu_memory } = job;
+  if (gpu_peak === null) {
+    return '';
+  }
+  const used = formatCount(gpu_peak);
+  return gpu_memory === null
+    ? trans.__('GPU memory: at most %1 MiB used', used)
+    : trans.__(
+        'GPU memory: at most %1 of %2 MiB used',
+        used,
+        formatCount(gpu_memory)
+      );
 }
 
 /** Sentences about jobs whose state changed, for those who listen. */

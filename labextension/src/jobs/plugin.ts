@@ -9,6 +9,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { IClient, IJobsModel, ISidebar } from '../tokens.js';
 import { JobsModel } from './model.js';
 import { JobsSection } from './JobsSection.js';
+import { addShowJob } from './show.js';
 
 export const jobsModelPlugin: JupyterFrontEndPlugin<IJobsModel> = {
   id: 'snapml-lab:jobs',
@@ -36,12 +37,9 @@ export const jobsSectionPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('snapml-lab');
     const { commands } = app;
-    sidebar.addSection({
-      id: 'jobs',
-      title: trans.__('Jobs'),
-      rank: 10,
-      share: 3,
-      widget: new JobsSection({ model, client, commands, trans, state })
-    });
+    const widget = new JobsSection({ model, client, commands, trans, state });
+    addShowJob(commands, sidebar, widget, trans);
+    const title = trans.__('Jobs');
+    sidebar.addSection({ id: 'jobs', title, rank: 10, share: 3, widget });
   }
 };

@@ -23,6 +23,20 @@ export function sample(changes: Partial<JobView> & { id: string }): JobView {
     actor: 'ada',
     service: false,
     restarts: 0,
+    queue: 'default',
+    priority: 0,
+    cpus: 1,
+    memory: null,
+    peak_memory: null,
+    gpus: 0,
+    gpu_memory: null,
+    gpu_peak: null,
+    after: [],
+    retries: 0,
+    attempt: 1,
+    time_limit: null,
+    gives_way: false,
+    gave_way_to: null,
     ...changes
   };
 }

@@ -15,6 +15,18 @@ describe('the order of jobs', () => {
     assert.deepEqual(order, ['3', '1', '4', '2']);
   });
 
+  it('puts what waits between, in the order of the queue', () => {
+    const jobs = byId(
+      sample({ id: '1' }),
+      sample({ id: '2', state: 'queued' }),
+      sample({ id: '3', state: 'queued' }),
+      sample({ id: '4', state: 'queued', priority: 1 }),
+      sample({ id: '5', state: 'failed' })
+    );
+    const order = grow(jobs).map(branch => branch.job.id);
+    assert.deepEqual(order, ['1', '4', '2', '3', '5']);
+  });
+
   it('puts steps under their parent, in the order they were submitted', () => {
     const jobs = byId(
       sample({ id: '3', parent: '1' }),

@@ -1,7 +1,9 @@
-// The order jobs are shown in: live before ended, newest first, steps under
-// the job that submitted them, in the order they were submitted.
+// The order jobs are shown in: what runs, newest first; what waits, in the
+// order of the queue; what has ended, newest first. Steps stand under the job
+// that submitted them, in the order they were submitted.
 
 import type { JobView } from '../api/generated.js';
+import { inLine } from '../queues/order.js';
 import { isLive } from './reconcile.js';
 
 export interface Branch {
@@ -9,6 +11,11 @@ export interface Branch {
   readonly steps: readonly Branch[];
   /** Whether the job or any step below it is live. */
   readonly live: boolean;
+}
+
+/** Whether it stands in the queue itself, rather than one of its steps. */
+export function isWaiting(branch: Branch): boolean {
+  return branch.job.state === 'queued';
 }
 
 export type Filter = 'all' | 'live' | 'ended';
@@ -41,7 +48,17 @@ export function grow(jobs: ReadonlyMap<string, JobView>): Branch[] {
     return { job, steps: below, live: isLive(job) || below.some(b => b.live) };
   };
   const branches = roots.reverse().map(branch);
-  return [...branches.filter(b => b.live), ...branches.filter(b => !b.live)];
+  const line = inLine(ordered);
+  const place = new Map(line.map((id, index) => [id, index]));
+  const waiting = branches.filter(isWaiting);
+  waiting.sort(
+    (a, b) => (place.get(a.job.id) ?? 0) - (place.get(b.job.id) ?? 0)
+  );
+  return [
+    ...branches.filter(b => b.live && !isWaiting(b)),
+    ...waiting,
+    ...branches.filter(b => !b.live)
+  ];
 }
 
 /** Whole branches only: a live pipeline keeps the steps it has finished. */

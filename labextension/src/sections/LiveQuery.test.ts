@@ -107,6 +107,18 @@ describe('a live query', () => {
     assert.equal(query.value, sooner);
   });
 
+  it('looks once where it is asked to, though nobody watches', async context => {
+    const { query, asked, pass } = watched(context);
+    query.glance();
+    await pass(0);
+    await pass(60_000);
+    assert.equal(asked.length, 1);
+    query.glance();
+    query.glance();
+    await pass(60_000);
+    assert.equal(asked.length, 2);
+  });
+
   it('is silent once disposed of', async context => {
     const { query, asked, pass } = watched(context);
     query.awake = true;

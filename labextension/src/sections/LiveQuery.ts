@@ -17,7 +17,8 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
   constructor(
     private readonly client: Pick<IClient, 'call'>,
     private readonly command: C,
-    private params: Commands[C]['params']
+    private params: Commands[C]['params'],
+    private readonly rest = REST_MS
   ) {}
 
   /** The latest answer, or null before the first. */
@@ -52,6 +53,12 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
     this.plan();
   }
 
+  /** Ask once, though nobody may be looking. */
+  glance(): void {
+    this.glancing = true;
+    this.refresh();
+  }
+
   /** Ask something else, at once. The answer known stays until the new one comes. */
   ask(params: Commands[C]['params']): void {
     this.params = params;
@@ -80,11 +87,12 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
 
   private plan(): void {
     clearTimeout(this.timer);
-    if (!this._awake || this.asking || this._isDisposed) {
+    const wanted = this._awake || this.glancing;
+    if (!wanted || this.asking || this._isDisposed) {
       return;
     }
     const pause =
-      this._problem !== null ? RETRY_MS : this.due ? SPACING_MS : REST_MS;
+      this._problem !== null ? RETRY_MS : this.due ? SPACING_MS : this.rest;
     const wait = Math.max(0, this.asked + pause - Date.now());
     this.timer = setTimeout(() => void this.read(), wait);
   }
@@ -93,6 +101,7 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
     const turn = this.turn;
     this.asking = true;
     this.due = false;
+    this.glancing = false;
     this.asked = Date.now();
     try {
       const value = await this.client.call(this.command, this.params, {
@@ -124,6 +133,7 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
   private _awake = false;
   private _isDisposed = false;
   private due = true;
+  private glancing = false;
   private asking = false;
   private asked = -Infinity;
   /** Counts what made answers on their way out of date. */

@@ -17,16 +17,19 @@ export interface RowProps {
   kind?: string;
   actions: React.ReactNode;
   children?: React.ReactNode;
+  /** The outermost element. */
+  node?: React.Ref<HTMLDivElement>;
   /** Of the outermost element. */
   data: Record<`data-${string}`, string>;
 }
 
 export function Row(props: RowProps): React.JSX.Element {
-  const { name, state, saying, aside, kind, actions, children, data } = props;
+  const { name, state, saying, aside, kind, actions, children, node, data } =
+    props;
   const { trans } = useSection();
   const Icon = STATE_ICONS[state];
   return (
-    <div className="snapml-Row" data-state={state} {...data}>
+    <div ref={node} className="snapml-Row" data-state={state} {...data}>
       <Icon.react
         tag="span"
         className={`snapml-Row-icon snapml-is-${state}`}

@@ -8,19 +8,21 @@ import { AccordionPanel, Panel, Widget } from '@lumino/widgets';
 import { snapmlIcon } from '../icons.js';
 import type { ISidebar, ISidebarSection } from '../tokens.js';
 
+export const SIDEBAR_ID = 'snapml-sidebar';
 const STATE_KEY = 'snapml-lab:sidebar';
 
 export class Sidebar extends SidePanel implements ISidebar {
   constructor(
     translator: ITranslator,
     private readonly state: IStateDB | null,
+    private readonly toFront: () => void,
     private readonly accordion = new AccordionPanel({
       layout: AccordionToolbar.createLayout({})
     })
   ) {
     super({ header: new Panel(), content: accordion, translator });
     const trans = translator.load('snapml-lab');
-    this.id = 'snapml-sidebar';
+    this.id = SIDEBAR_ID;
     this.addClass('snapml-Sidebar');
     this.title.icon = snapmlIcon;
     this.title.caption = trans.__('SnapML: jobs and what they make');
@@ -48,6 +50,14 @@ export class Sidebar extends SidePanel implements ISidebar {
     });
     widget.disposed.connect(() => removal.dispose());
     return removal;
+  }
+
+  open(section?: string): void {
+    this.toFront();
+    const index = this.sections.findIndex(({ id }) => id === section);
+    if (index >= 0 && this.sections[index].widget.isHidden) {
+      this.accordion.expand(index);
+    }
   }
 
   /** Open and close the sections as they were left, and give each open one its share. */

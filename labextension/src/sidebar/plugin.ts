@@ -8,7 +8,7 @@ import {
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ISidebar } from '../tokens.js';
-import { Sidebar } from './Sidebar.js';
+import { Sidebar, SIDEBAR_ID } from './Sidebar.js';
 
 /** After the file browser, the running sessions and Git; before extensions. */
 const RANK = 150;
@@ -25,7 +25,8 @@ export const sidebarPlugin: JupyterFrontEndPlugin<ISidebar> = {
     restorer: ILayoutRestorer | null,
     state: IStateDB | null
   ) => {
-    const sidebar = new Sidebar(translator ?? nullTranslator, state);
+    const toFront = (): void => app.shell.activateById(SIDEBAR_ID);
+    const sidebar = new Sidebar(translator ?? nullTranslator, state, toFront);
     app.shell.add(sidebar, 'left', { rank: RANK, type: 'SnapML' });
     restorer?.add(sidebar, sidebar.id);
     return sidebar;
