@@ -71,5 +71,8 @@ check-made: types docs ## Fail if a generated file is not what the commands say
 bench: install ## Measure, beside rivals, into benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
 
+chaos: install ## Kill everything at random and count broken promises; CHAOS='--help' tells how much of it
+	$(BIN)/python -m tests.chaos.run $(CHAOS)
+
 clean: ## Remove what the above made
 	rm -rf $(VENV) node_modules labextension/dist labextension/lib out
