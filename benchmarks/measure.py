@@ -20,36 +20,57 @@ class Entry:
     Attributes:
         name: what is claimed.
         ours: our samples, in ``unit``.
-        rival: the rival's samples, taken in turns with ours.
-        rival_name: what the rival is.
+        rivals: each rival's samples by its name, taken in turns with ours.
         goal: the goal in words.
         met: whether it was met.
         command: how to measure this alone.
+        unit: of all samples.
+        notes: what has to be said beside the figures.
     """
 
     name: str
     ours: list[float]
-    rival: list[float]
-    rival_name: str
+    rivals: dict[str, list[float]]
     goal: str
     met: bool
     command: str
     unit: str = "ms"
+    notes: tuple[str, ...] = ()
 
 
-def interleaved(
-    ours: Callable[[], float], rival: Callable[[], float], repeats: int
-) -> tuple[list[float], list[float]]:
-    """Take both samples ``repeats`` times in turns, the order drawn each time, after one run of each that is not counted."""
-    ours(), rival()
+@dataclass(frozen=True)
+class Outcomes:
+    """What happened, in words: a table of its own below the figures.
+
+    Attributes:
+        name: its heading.
+        header: the columns' names.
+        rows: their cells.
+        goal: the goal in words.
+        met: whether it was met.
+        command: how to see this alone.
+        notes: what has to be said beside the table.
+    """
+
+    name: str
+    header: list[str]
+    rows: list[list[str]]
+    goal: str
+    met: bool
+    command: str
+    notes: tuple[str, ...] = ()
+
+
+def interleaved(takes: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Take each sample ``repeats`` times in turns, the order drawn each time, after one of each that is not counted."""
+    for take in takes.values():
+        take()
     chance = random.Random(0)
-    samples: dict[str, list[float]] = {"ours": [], "rival": []}
+    samples: dict[str, list[float]] = {name: [] for name in takes}
     for _ in range(repeats):
-        turns = [("ours", ours), ("rival", rival)]
-        chance.shuffle(turns)
-        for name, take in turns:
-            samples[name].append(take())
-    return samples["ours"], samples["rival"]
+        for name in chance.sample(list(takes), len(takes)):
+            samples[name].append(takes[name]())
+    return samples
 
 
 def process_ms(source: str) -> float:
@@ -71,9 +92,21 @@ def ratio(ours: Sequence[float], rival: Sequence[float]) -> tuple[float, float, 
 
 
 def spread(samples: Sequence[float]) -> str:
-    """Write a median with its quartiles."""
+    """Write a median with its quartiles; a single sample as it is."""
+    if len(samples) == 1:
+        return f"{samples[0]:.{_digits(samples[0])}f}"
     low, middle, high = statistics.quantiles(samples, n=4)
-    return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
+    digits = _digits(middle)
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _digits(value: float) -> int:
+    return 1 if abs(value) >= 5 else 2
+
+
+def high(samples: Sequence[float]) -> float:
+    """Return the 95th percentile."""
+    return statistics.quantiles(samples, n=20)[18]
 
 
 def machine() -> str:

@@ -1,39 +1,96 @@
 """Runs the benchmarks, or those named, and writes ``benchmarks/RESULTS.md`` when it runs them all."""
 
+import signal
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from measure import Entry, machine, ratio, spread, versions
+from burst import notebooks_burst, tiny_jobs
+from faults import faults
+from idle import idle_cpu
+from listing import jobs_list
+from loop import event_loop
+from measure import Entry, Outcomes, machine, ratio, spread, versions
 from start import load_ext, server_import
-from submit import submit_to_payload
+from submit import submit_beside_ray, submit_notebook, submit_to_payload
+from ticks import tick_live
 
-_ALL = {function.__name__: function for function in (load_ext, server_import, submit_to_payload)}
+_ALL = {
+    function.__name__: function
+    for function in (
+        load_ext, server_import, submit_to_payload, submit_beside_ray, submit_notebook, tiny_jobs, notebooks_burst,
+        jobs_list, tick_live, idle_cpu, event_loop, faults,
+    )
+}  # fmt: skip
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main(names: list[str]) -> int:
     """Measure and report; 1 if a goal was missed."""
-    entries = [_ALL[name]() for name in names or _ALL]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
+    found = [_timed(name) for name in names or _ALL]
+    entries = [one for one in found if isinstance(one, Entry)]
+    tables = [one for one in found if isinstance(one, Outcomes)]
     lines = [
         "# Measured", "",
         f"{machine()}; {versions('ipython', 'jupyter_server')}; {datetime.now(UTC):%Y-%m-%d}. Made by `make bench`.",
-        "Medians with quartiles; ours and the rival in turns in the same run; the ratio of medians with its 95% bootstrap interval.",
-        "", "| what | ours | rival | ratio | goal | command |", "|---|---|---|---|---|---|",
-        *(_row(entry) for entry in entries), "",
+        "Medians with quartiles; ours and the rivals in turns in the same run; the ratio of medians (ours over theirs) with its 95% bootstrap interval.",
+        "",
     ]  # fmt: skip
-    print("\n".join(lines))
+    if entries:
+        lines += ["| what | ours | rivals | goal | command |", "|---|---|---|---|---|"]
+        lines += [*map(_row, entries), "", *_notes(entries)]
+    for table in tables:
+        lines += ["", *_table(table)]
+    text = "\n".join(lines).rstrip() + "\n"
+    print(text)
     if not names:
-        _RESULTS.write_text("\n".join(lines), "utf-8")
-    return 0 if all(entry.met for entry in entries) else 1
+        _RESULTS.write_text(text, "utf-8")
+    return 0 if all(one.met for one in found) else 1
+
+
+def _timed(name: str) -> Entry | Outcomes:
+    begun = time.monotonic()
+    print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
+    found = _ALL[name]()
+    print(f"{time.monotonic() - begun:.0f} s", file=sys.stderr)
+    return found
 
 
 def _row(entry: Entry) -> str:
-    middle, low, high = ratio(entry.ours, entry.rival)
-    return (
-        f"| {entry.name} | {spread(entry.ours)} {entry.unit} | {spread(entry.rival)} {entry.unit} ({entry.rival_name}) "
-        f"| {middle:.2f} [{low:.2f}, {high:.2f}] | {entry.goal}: {'met' if entry.met else 'missed'} | `{entry.command}` |"
+    rivals = "<br>".join(
+        f"{name}: {spread(samples)} {entry.unit}, ratio {_ratio(entry.ours, samples)}"
+        for name, samples in entry.rivals.items()
     )
+    return (
+        f"| {entry.name} | {spread(entry.ours)} {entry.unit} | {rivals or '-'} "
+        f"| {_verdict(entry)} | `{entry.command}` |"
+    )
+
+
+def _ratio(ours: list[float], rival: list[float]) -> str:
+    middle, low, high = ratio(ours, rival)
+    digits = 2 if middle >= 0.1 else 3
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if len(ours) > 1 and len(rival) > 1 else ""
+    return f"{middle:.{digits}f}{interval}"
+
+
+def _verdict(one: Entry | Outcomes) -> str:
+    return f"{one.goal}: {'met' if one.met else 'missed'}"
+
+
+def _notes(entries: list[Entry]) -> list[str]:
+    return [f"- {entry.name}: {note}" for entry in entries for note in entry.notes]
+
+
+def _table(table: Outcomes) -> list[str]:
+    return [
+        f"## {table.name}", "", f"{_verdict(table)}. Alone: `{table.command}`", "",
+        f"| {' | '.join(table.header)} |", "|---" * len(table.header) + "|",
+        *(f"| {' | '.join(row)} |" for row in table.rows), "",
+        *(f"- {note}" for note in table.notes),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
