@@ -49,6 +49,9 @@ class CommandHandler(APIHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish(result)
 
+    def compute_etag(self) -> None:
+        """Make none: an answer is never asked for again, and hashing a large one would keep the loop."""
+
     @web.authenticated
     def options(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Refuse a stranger here, too: the page is of this origin, so no browser has to ask before it asks."""
@@ -56,12 +59,14 @@ class CommandHandler(APIHandler):
 
     async def _answer(self, name: str) -> str:
         from snapml_lab.commands.core import find
-        from snapml_server.execution import in_child, in_thread
 
-        command = find(name)
+        # The first time, this imports all commands.
+        command = await asyncio.get_running_loop().run_in_executor(None, find, name)
         await self._authorise(str(command.effect))
         arguments = self._arguments()
         actor = self._actor()
+        from snapml_server.execution import in_child, in_thread
+
         if command.heavy:
             return await in_child(self.start, name, arguments, actor)
         return await asyncio.get_running_loop().run_in_executor(

@@ -74,6 +74,7 @@ class Watcher:
 
     def _look(self) -> dict[str, Any] | None:
         """Move the queue if it is time, and return an event if there is news or a heartbeat is due."""
+        from snapml_lab.commands import core
         from snapml_lab.jobs import queue
         from snapml_lab.jobs.tick import keeps_awake, pending, tick
 
@@ -81,6 +82,7 @@ class Watcher:
             self._ws = self._open()
             self._revision = self._ws.ledger.revision()
             queue.clear_leftovers(self._ws)
+            core.commands()  # here, in a thread, so that the first request does not wait for their import
         ws = self._ws
         now = time.monotonic()
         if now - self._ticked >= _TICK_SECONDS:

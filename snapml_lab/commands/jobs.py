@@ -13,7 +13,7 @@ from snapml_lab.jobs import logs as log_files
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import State
-from snapml_lab.jobs.tick import since_tick
+from snapml_lab.jobs.tick import held_up, since_tick
 from snapml_lab.jobs.view import JobList, JobView, LogPage
 from snapml_lab.workspace import Workspace
 
@@ -31,8 +31,9 @@ def list_jobs(ws: Workspace, *, limit: Limit = 100, state: State | None = None) 
     """
     revision = ws.ledger.revision()
     found = queue.latest(ws, state=state, limit=limit)
-    stuck = any(job.state is State.QUEUED for job in found) and since_tick(ws) > _STILL_SECONDS
-    note = "Nothing is alive to move the queue: open JupyterLab, or run: snapml up" if stuck else None
+    note = None
+    if any(job.state is State.QUEUED for job in found) and since_tick(ws) > _STILL_SECONDS:
+        note = held_up(ws) or "Nothing is alive to move the queue: open JupyterLab, or run: snapml up"
     return JobList(
         jobs=[JobView.of(job) for job in found], total=queue.count(ws), revision=revision, note=note
     )

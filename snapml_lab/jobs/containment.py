@@ -94,17 +94,17 @@ class Containment:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGTERM)
 
-    def end(self, payload: int, nonce: str) -> list[int]:
+    def end(self, payload: int, nonce: str, pipes: tuple[int, ...] = ()) -> list[int]:
         """Kill all of the tree, and return the processes that could not be ended."""
         deadline = time.monotonic() + _SWEEP_SECONDS
         self._kill_cgroup()
-        left = self._left(payload, nonce)
+        left = self._left(payload, nonce, pipes)
         while left and time.monotonic() < deadline:
             self._kill_cgroup()
             processes.kill_all(left)
             time.sleep(0.01)
             reap(except_for=payload)
-            left = self._left(payload, nonce)
+            left = self._left(payload, nonce, pipes)
         return left
 
     def close(self) -> None:
@@ -119,8 +119,8 @@ class Containment:
             with contextlib.suppress(OSError):
                 (self._cgroup / "cgroup.kill").write_text("1")
 
-    def _left(self, payload: int, nonce: str) -> list[int]:
-        left = {*self.members(payload), *processes.bearing(nonce)}
+    def _left(self, payload: int, nonce: str, pipes: tuple[int, ...]) -> list[int]:
+        left = {*self.members(payload), *processes.bearing(nonce, pipes)}
         return [pid for pid in left if processes.state(pid) not in (None, "Z")]
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 RECORD_BYTES = 4096
 _KEEPER_BYTES = 64
-"""Room for a keeper's line in the lock's file: the guard's first, the shim's after it."""
+"""Room for a line in the lock's file: the guard's first, the shim's after it, then the payload's pipes."""
 
 
 class JobFolder(NamedTuple):
@@ -98,7 +98,7 @@ def reserve_lock(folder: JobFolder) -> None:
     """Make the lock's file, or blank it, with room for who holds it: for that is written when the disk may be full."""
     descriptor = os.open(folder.lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.pwrite(descriptor, b"\n".rjust(_KEEPER_BYTES) * 2, 0)
+        os.pwrite(descriptor, b"\n".rjust(_KEEPER_BYTES) * 3, 0)
     finally:
         os.close(descriptor)
 
@@ -111,13 +111,28 @@ def note_shim(lock: int) -> None:
         os.pwrite(lock, b"%d %b\n" % (os.getpid(), started), _KEEPER_BYTES)
 
 
+def note_pipes(lock: int, pipes: tuple[int, int]) -> None:
+    """Write the inodes of the pipes a payload is about to write to: whoever has one as its output is of its tree."""
+    with contextlib.suppress(OSError):
+        os.pwrite(lock, b"%d %d\n" % pipes, 2 * _KEEPER_BYTES)
+
+
+def pipes(folder: JobFolder) -> tuple[int, ...]:
+    """Return the inodes of the pipes of the latest payload; none where it did not come so far."""
+    try:
+        content = folder.lock.read_bytes()[2 * _KEEPER_BYTES :]
+        return tuple(int(word) for word in content.split(b"\n")[0].split())
+    except (OSError, ValueError):
+        return ()
+
+
 def keepers(folder: JobFolder) -> tuple[Keeper | None, Keeper | None]:
     """Return the guard and the shim that the lock's file names, as far as they got to be."""
     try:
         content = folder.lock.read_bytes()
     except OSError:
         return None, None
-    return _keeper(content[:_KEEPER_BYTES]), _keeper(content[_KEEPER_BYTES:])
+    return _keeper(content[:_KEEPER_BYTES]), _keeper(content[_KEEPER_BYTES : 2 * _KEEPER_BYTES])
 
 
 def _keeper(content: bytes) -> Keeper | None:

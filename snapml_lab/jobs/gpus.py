@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from snapml_lab.jobs.processes import BINDING, LEASED
 
+_MODULE = "_snapml_nvml"
 _MIB = 1 << 20
 _CONTEXT_MIB = 512
 """What CUDA itself takes, outside of torch's allocator."""
@@ -52,9 +53,9 @@ def devices() -> list[Device]:
     try:
         nvml.nvmlInit()
         return [found for index in range(nvml.nvmlDeviceGetCount()) if (found := _device(nvml, index))]
-    except (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
-        return []
     except nvml.NVMLError as error:
+        if error.value in (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED):
+            return []
         raise Unseen(str(error)) from error
 
 
@@ -120,11 +121,12 @@ def _nvml() -> ModuleType | None:
     file = binding()
     if file is None:
         return None
-    spec = importlib.util.spec_from_file_location("pynvml", file)
+    # A name of its own: the binding looks itself up in sys.modules while it is imported, and another may be there.
+    spec = importlib.util.spec_from_file_location(_MODULE, file)
     if spec is None or spec.loader is None:
         return None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("pynvml", module)
+    sys.modules[_MODULE] = module
     try:
         spec.loader.exec_module(module)
     except OSError:

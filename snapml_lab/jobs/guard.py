@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snapml_lab.jobs import processes
 from snapml_lab.jobs.containment import end_cgroup, reap
-from snapml_lab.jobs.folder import JobFolder, read_exit
+from snapml_lab.jobs.folder import JobFolder, pipes, read_exit
 from snapml_lab.store.files import read_json
 
 _SWEEP_SECONDS = 10.0
@@ -44,11 +44,11 @@ def guard(root: Path, job: str, lock: int, shim: int) -> None:
 
 def sweep(job: str, folder: JobFolder) -> None:
     """End all that is left of a payload's tree below this process, in its cgroup, or bearing its nonce."""
-    nonce = (read_json(folder.launch) or {}).get("nonce")
+    nonce, written = (read_json(folder.launch) or {}).get("nonce"), pipes(folder)
     deadline = time.monotonic() + _SWEEP_SECONDS
     while time.monotonic() < deadline:
         end_cgroup(job, folder.cgroup)
-        left = {*processes.descendants(os.getpid()), *(processes.bearing(nonce) if nonce else ())}
+        left = {*processes.descendants(os.getpid()), *processes.bearing(nonce, written)}
         if not left:
             return
         processes.kill_all(list(left))

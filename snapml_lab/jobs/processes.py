@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from snapml_lab.jobs.events import NONCE
 
@@ -90,9 +90,26 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def bearing(nonce: str) -> list[int]:
-    """Return the living processes whose environment carries a job's nonce."""
-    return [pid for pid in _pids() if variable(pid, NONCE) == nonce and state(pid) not in (None, "Z")]
+def bearing(nonce: str | None, pipes: Collection[int] = ()) -> list[int]:
+    """Return the living processes of a job: whose environment carries its nonce, or whose output goes into its pipes.
+
+    The pipes (inodes) tell those that shed their environment and session and outlived who could have adopted them.
+    """
+    links = {f"pipe:[{inode}]" for inode in pipes}
+    return [
+        pid
+        for pid in _pids()
+        if ((nonce and variable(pid, NONCE) == nonce) or (links and _writes_to(pid, links)))
+        and state(pid) not in (None, "Z")
+    ]
+
+
+def _writes_to(pid: int, links: Collection[str]) -> bool:
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{descriptor}") in links:
+                return True
+    return False
 
 
 def kill_all(pids: list[int]) -> None:

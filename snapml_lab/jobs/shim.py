@@ -33,12 +33,15 @@ if __name__ == "__main__":
 
 from snapml_lab.jobs.containment import Containment, adopt, leave
 from snapml_lab.jobs.events import ATTEMPT, DIRECTORY, JOB, NONCE
-from snapml_lab.jobs.folder import JobFolder, note_shim, reserve_exit, write_exit
+from snapml_lab.jobs.folder import JobFolder, note_pipes, note_shim, reserve_exit, write_exit
 from snapml_lab.jobs.guard import guard
 from snapml_lab.jobs.logs import STDERR, STDOUT, LogWriter, secrets_of
 from snapml_lab.jobs.processes import BINDING, DEVICES, LEASED, SHIM
 
 _BEAT_SECONDS = 0.2
+_QUIET_BEAT_SECONDS = 1.0
+_QUIET_AFTER_SECONDS = 5.0
+"""A payload that says nothing is looked at less often; a cancel, its output and its end wake the shim all the same."""
 _DRAIN_SECONDS = 1.0
 _READ_BYTES = 1 << 16
 _TICK_AFTER_SECONDS = 15.0
@@ -71,13 +74,14 @@ class Shim:
         self.kill_at = 0.0
         self.peak = self.told_peak = 0
         self.weighed = self.told_at = self.row_read_at = 0.0
-        self.begun = 0.0
+        self.begun = self.heard = 0.0
         self.failures = -1
         self.asked = 0
         self.asked_by_row: tuple[str, float] | None = None
         self.started = 0.0
         self.announced = False
         self.complaint = ""
+        self.pipes: tuple[int, int] = (0, 0)
         self.recogniser: Any = None
 
     def run(self) -> None:
@@ -136,7 +140,7 @@ class Shim:
             return {"reason": "not_started", "exit_code": None, "detail": detail}
         self._announce()
         status = self._watch(payload, wake)
-        left = self.containment.end(payload.pid, self.launch["nonce"])
+        left = self.containment.end(payload.pid, self.launch["nonce"], self.pipes)
         self._drain(payload, _DRAIN_SECONDS)
         return self._outcome(status, left)
 
@@ -185,15 +189,26 @@ class Shim:
 
     def _run(self) -> "subprocess.Popen[bytes]":
         tree = os.open(self.folder.tree, os.O_RDWR | os.O_CREAT, 0o600)
+        out, out_end = os.pipe2(os.O_CLOEXEC)
+        err, err_end = os.pipe2(os.O_CLOEXEC)
+        self.pipes = (os.fstat(out).st_ino, os.fstat(err).st_ino)
+        note_pipes(self.lock, self.pipes)
         try:
             fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return subprocess.Popen(
+            payload = subprocess.Popen(
                 self.launch["argv"], cwd=self.launch["cwd"], env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, pass_fds=(tree,),
+                stdout=out_end, stderr=err_end, start_new_session=True, pass_fds=(tree,),
                 preexec_fn=self.containment.enter,  # noqa: PLW1509 - one thread; must be inside before exec
             )  # fmt: skip
+        except BaseException:
+            os.close(out)
+            os.close(err)
+            raise
         finally:
-            os.close(tree)
+            for descriptor in (tree, out_end, err_end):
+                os.close(descriptor)
+        payload.stdout, payload.stderr = os.fdopen(out, "rb", 0), os.fdopen(err, "rb", 0)
+        return payload
 
     def _watch(self, payload: "subprocess.Popen[bytes]", wake: int) -> int:
         """Relay both streams, follow events and enforce limits until the payload ends; return its wait status."""
@@ -201,7 +216,7 @@ class Shim:
         watched = None if memory is None or self.containment.limit_memory(memory) else memory
         limit = self.launch.get("time_limit")
         deadline = time.monotonic() + limit if limit else None
-        beat = 0.0
+        beat, self.heard = 0.0, time.monotonic()
         assert payload.stdout is not None
         assert payload.stderr is not None
         with selectors.DefaultSelector() as selector:
@@ -210,8 +225,10 @@ class Shim:
                 os.set_blocking(file.fileno(), False)
                 selector.register(file, selectors.EVENT_READ, stream)
             while True:
-                for key, _ in selector.select(_BEAT_SECONDS):
+                pause = self._pause(watched, deadline)
+                for key, _ in selector.select(pause):
                     if key.data is None:
+                        beat = 0.0
                         with contextlib.suppress(BlockingIOError):
                             os.read(wake, 512)
                     elif not self._relay(key.data, key.fd):
@@ -219,13 +236,23 @@ class Shim:
                 status = self._reap(payload.pid)
                 if status is not None:
                     return status
-                if time.monotonic() - beat >= _BEAT_SECONDS:
+                if time.monotonic() - beat >= pause:
                     beat = time.monotonic()
                     self._keep(STDOUT, b"")
                     self.logs.idle(time.time())
                     self._weigh(payload.pid, watched)
                     self._heed_limits(payload.pid, deadline)
                     self._follow()
+
+    def _pause(self, watched: int | None, deadline: float | None) -> float:
+        """Return how long it may be until the next look at limits, events and the ledger, in seconds."""
+        now = time.monotonic()
+        busy = now - self.heard < _QUIET_AFTER_SECONDS or self.stop_reason is not None or watched is not None
+        if busy or not self.announced:
+            return _BEAT_SECONDS
+        return (
+            _QUIET_BEAT_SECONDS if deadline is None else min(max(deadline - now, 0.01), _QUIET_BEAT_SECONDS)
+        )
 
     def _relay(self, stream: int, descriptor: int) -> bool:
         """Copy what is there of one stream to its log; False at its end."""
@@ -234,6 +261,7 @@ class Shim:
         except BlockingIOError:
             return True
         if piece:
+            self.heard = time.monotonic()
             self._keep(stream, piece)
         return bool(piece)
 
@@ -304,7 +332,7 @@ class Shim:
         elif self.stop_reason is None and deadline is not None and now >= deadline:
             self._stop(payload, "time_limit", now + _GRACE_SECONDS)
         if self.stop_reason is not None and now >= self.kill_at:
-            self.containment.end(payload, self.launch["nonce"])
+            self.containment.end(payload, self.launch["nonce"], self.pipes)
 
     def _asked_to_stop(self) -> tuple[str, float] | None:
         """Return the reason and the grace (seconds) of a request to stop that was not yet heeded."""
@@ -380,16 +408,17 @@ class Shim:
 
     def _follow(self) -> None:
         from snapml_lab.jobs.ingest import ingest
-        from snapml_lab.jobs.tick import since_tick, tick_if_free
+        from snapml_lab.jobs.tick import since_tick, tick
 
         if not self.announced:
             self._announce()
         with self._forgiven():
-            ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
+            if ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder):
+                self.heard = time.monotonic()
             self._tell_peak()
             self._read_row()
             if since_tick(self.workspace) > _TICK_AFTER_SECONDS:
-                tick_if_free(self.workspace)
+                tick(self.workspace)
 
     def _read_row(self) -> None:
         """See in the ledger whether the job is to stop: the file that says so may not have found room on the disk."""

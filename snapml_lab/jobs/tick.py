@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from snapml_lab import clock
-from snapml_lab.errors import ConflictError, SnapmlError
+from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs import due, grants, leases, outcome, processes
 from snapml_lab.jobs.containment import end_cgroup
 from snapml_lab.jobs.executors import local
-from snapml_lab.jobs.folder import JobFolder, keepers, read_exit, reserve_lock, set_aside_exit
+from snapml_lab.jobs.folder import JobFolder, keepers, pipes, read_exit, reserve_lock, set_aside_exit
 from snapml_lab.jobs.model import LIVE, Job, State
-from snapml_lab.store.files import read_json, replace_json, try_lock
+from snapml_lab.store.files import is_locked, read_json, replace_json, try_lock
 from snapml_lab.store.ledger import bump
 from snapml_lab.workspace import Workspace
 
 _STARTS = 3
 _STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
-_LOCK_SECONDS = 5.0
+_LOOKS = 100
 _GIVE_WAY_GRACE = 10.0
 _LOOKED_AT = 256
 """Queued jobs of one notebook (in one queue, of one priority) that one tick looks at."""
@@ -39,24 +39,39 @@ _log = logging.getLogger(__name__)
 
 
 def tick(ws: Workspace) -> None:
-    """Move the queue once. Waits for a tick that is under way: what was just submitted must be seen.
+    """Move the queue, or have whoever is at it look once more: nobody waits for another process's tick.
 
-    Raises:
-        ConflictError: the process whose tick is under way is stopped.
+    The wish is left before the lock is tried, and looked for after it was let go: so one of the two sees it.
     """
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while (lock := try_lock(_lock_path(ws))) is None:
-        if time.monotonic() > deadline:
-            raise _stopped(ws)
-        time.sleep(0.002)
-    _locked_move(ws, lock)
+    wish = ws.root / "tick.wanted"
+    wish.touch()
+    for _ in range(_LOOKS):
+        lock = try_lock(_lock_path(ws))
+        if lock is None:
+            return
+        try:
+            wish.unlink(missing_ok=True)
+            os.pwrite(lock, f"{os.getpid()} {processes.namespace()}\n".ljust(40).encode(), 0)
+            _move(ws)
+        finally:
+            os.close(lock)
+        if not wish.exists():
+            return
 
 
-def tick_if_free(ws: Workspace) -> None:
-    """Move the queue once, unless somebody is at it: for a shim, which must not wait for another process."""
+def held_up(ws: Workspace) -> str | None:
+    """Say why the queue does not move, where a process was stopped in the middle of a tick; None where that is not so."""
     lock = try_lock(_lock_path(ws))
     if lock is not None:
-        _locked_move(ws, lock)
+        os.close(lock)
+        return None
+    try:
+        pid, namespace = _lock_path(ws).read_text().split()
+    except (OSError, ValueError):
+        return None
+    if namespace != str(processes.namespace()) or processes.state(int(pid)) != "T":
+        return None
+    return f"The queue is being moved by process {pid}, which is stopped. Let it go on: kill -CONT {pid}"
 
 
 def since_tick(ws: Workspace) -> float:
@@ -89,30 +104,9 @@ def keeps_awake(ws: Workspace) -> bool:
     return ws.ledger.row(sql, *states, clock.now()) is not None
 
 
-def _locked_move(ws: Workspace, lock: int) -> None:
-    try:
-        os.pwrite(lock, f"{os.getpid()} {processes.namespace()}\n".ljust(40).encode(), 0)
-        _move(ws)
-    finally:
-        os.close(lock)
-
-
-def _stopped(ws: Workspace) -> ConflictError:
-    """Say who holds the queue's lock."""
-    try:
-        pid, namespace = _lock_path(ws).read_text().split()
-    except (OSError, ValueError):
-        pid, namespace = "?", ""
-    here = namespace == str(processes.namespace()) and pid.isdigit()
-    how = "is stopped" if here and processes.state(int(pid)) == "T" else "does not let go of it"
-    return ConflictError(
-        f"The queue is being moved by process {pid}, which {how}.", fix=f"Let it go on: kill -CONT {pid}"
-    )
-
-
 def _move(ws: Workspace) -> None:
     os.utime(_lock_path(ws))
-    for job in _jobs(ws, LIVE):
+    for job in _unattended(ws):
         with _alone(job.id):
             _reconcile(ws, job)
     _start(ws)
@@ -140,6 +134,22 @@ def _jobs(ws: Workspace, states: tuple[State, ...]) -> list[Job]:
         f"SELECT * FROM jobs WHERE state IN ({marks}) AND uid = ? ORDER BY id", *states, os.getuid()
     )
     return [Job.of(row) for row in rows]
+
+
+def _unattended(ws: Workspace) -> list[Job]:
+    """Return the live jobs to look at: whose lock nobody holds, and who are to stop. A thousand cost some milliseconds."""
+    marks = ",".join("?" * len(LIVE))
+    rows = ws.ledger.rows(
+        f"SELECT id, state FROM jobs WHERE state IN ({marks}) AND uid = ?", *LIVE, os.getuid()
+    )
+    root = f"{ws.jobs}/"
+    wanted = [
+        row["id"]
+        for row in rows
+        if row["state"] == State.STOPPING or not is_locked(f"{root}{row['id']}/lock")
+    ]
+    found = [ws.ledger.row("SELECT * FROM jobs WHERE id = ?", job) for job in sorted(wanted)]
+    return [Job.of(row) for row in found if row is not None]
 
 
 def _reconcile(ws: Workspace, job: Job) -> None:
@@ -242,9 +252,9 @@ def _emptied(ws: Workspace, job: Job, folder: JobFolder) -> bool:
 def _swept(job: str, folder: JobFolder) -> bool:
     """End what a dead shim left of its payload's tree; say whether all of it is gone."""
     emptied = end_cgroup(job, folder.cgroup)
-    nonce = (read_json(folder.launch) or {}).get("nonce")
+    nonce, written = (read_json(folder.launch) or {}).get("nonce"), pipes(folder)
     deadline = time.monotonic() + _SWEEP_SECONDS
-    while left := processes.bearing(nonce) if nonce else []:
+    while left := processes.bearing(nonce, written):
         if time.monotonic() > deadline:
             return False
         processes.kill_all(left)

@@ -5,6 +5,8 @@ the ledger's revision in the same transaction, so that a watcher asks only for w
 """
 
 import contextlib
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -15,6 +17,11 @@ from snapml_lab.errors import ConflictError, StorageError, StoreDamagedError
 from snapml_lab.store.migrations import APPLICATION_ID, MIGRATIONS
 
 _BUSY_SECONDS = 30.0
+_LOOK_SECONDS = 2.0
+"""After so long a wait, look whether who writes was stopped."""
+_WRITE_LOCK = "120"
+"""The byte of the -shm file that a writer locks (SQLite, "WAL-mode File Format", section 2.3)."""
+_SHIM = b"\0SNAPML_SHIM="
 
 
 class Ledger:
@@ -38,7 +45,7 @@ class Ledger:
         """This thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(self.path, timeout=_LOOK_SECONDS, isolation_level=None)
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -48,7 +55,8 @@ class Ledger:
 
     def patience(self, seconds: float) -> None:
         """Set how long this thread waits for another's write to end before it gives up."""
-        self.connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        self._local.patience = seconds
+        self.connection.execute(f"PRAGMA busy_timeout={int(min(seconds, _LOOK_SECONDS) * 1000)}")
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -70,7 +78,7 @@ class Ledger:
             if connection.in_transaction:
                 yield connection
                 return
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -78,6 +86,19 @@ class Ledger:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin to write, waiting for whoever does; one of our shims that was stopped while it did is let go on."""
+        deadline = time.monotonic() + getattr(self._local, "patience", _BUSY_SECONDS)
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+                _wake_writer(self.path)
+            else:
+                return
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -113,6 +134,18 @@ class Ledger:
             for migrate in MIGRATIONS[version:]:
                 migrate(connection)
             connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+
+def _wake_writer(path: Path) -> None:
+    """Let a stopped shim that holds the write lock go on: nobody could write before; it only makes its job's mark."""
+    with contextlib.suppress(OSError, ValueError):
+        inode = os.stat(f"{path}-shm").st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()  # 1: POSIX ADVISORY WRITE pid major:minor:inode start end
+            if fields[5:6] and fields[5].endswith(f":{inode}") and fields[6] == _WRITE_LOCK:
+                process = Path("/proc") / fields[4]
+                if _SHIM in b"\0" + (process / "environ").read_bytes():
+                    os.kill(int(fields[4]), signal.SIGCONT)
 
 
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:

@@ -209,7 +209,9 @@ ALTER TABLE jobs ADD COLUMN pid_ns INTEGER;
 ALTER TABLE jobs ADD COLUMN guard_pid INTEGER;
 ALTER TABLE jobs ADD COLUMN guard_start INTEGER;
 CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
-CREATE INDEX jobs_name ON jobs (name);
+CREATE INDEX jobs_name ON jobs (name, id);
+DROP INDEX jobs_state;
+CREATE INDEX jobs_state ON jobs (state, id);
 
 CREATE TABLE leases (
     job TEXT NOT NULL REFERENCES jobs (id),

@@ -55,6 +55,7 @@ def container():
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+        if process.stdout is not None and not process.stdout.closed:
             process.communicate()
 
 
@@ -77,8 +78,7 @@ def test_a_job_of_one_container_is_left_alone_by_another_and_told_as_it_is(
     until(lambda: not _keepers(job.id))
     told = container(TICK)
     assert told.startswith("running its keeper is gone, its processes live on in another container"), told
-    for pid in marked.alive():
-        os.kill(pid, signal.SIGKILL)
+    marked.end()
     until(lambda: not marked.alive())
     if note.with_name("aside").exists():
         note.with_name("aside").rename(note)

@@ -179,3 +179,12 @@ def test_leases_are_let_go_of_when_a_shim_was_killed(ws, submit, card, until, wa
     tick(ws)
     assert not holdings.holdings(ws).gpus[0].holders
     assert ws.ledger.row("SELECT released_at FROM leases WHERE job = ?", job.id)["released_at"] <= time.time()
+
+
+def test_the_real_binding_is_read_where_another_one_is_imported_already():
+    """PyTorch imports it, too; without a driver there is then no GPU, and no fault."""
+    source = (
+        "import pynvml; from snapml_lab.jobs import gpus; print(gpus.devices() == [] or len(gpus.devices()))"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

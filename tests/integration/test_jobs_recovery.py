@@ -72,7 +72,7 @@ def test_a_job_whose_shim_was_killed_is_lost_and_its_tree_is_swept(ws, submit, u
         assert not os.path.exists(place), "the cgroup is gone with its processes"
 
 
-def test_without_cgroups_too_a_killed_shim_leaves_nothing_that_bears_its_jobs_nonce(ordinary, marked):
+def test_without_cgroups_too_nothing_is_left_when_shim_and_guard_are_killed(ordinary, marked):
     driver = """
         import json, os, signal, sys, time
         from snapml_lab.jobs import queue, tick
@@ -80,13 +80,15 @@ def test_without_cgroups_too_a_killed_shim_leaves_nothing_that_bears_its_jobs_no
         from snapml_lab.tracking.record import Origin
         from snapml_lab.workspace import open_workspace
         payload = ("import subprocess, sys, time; s = [sys.executable, '-c', 'import time; time.sleep(600)', sys.argv[1]];"
-                   "subprocess.Popen(s, start_new_session=True); open('ready', 'w'); time.sleep(600)")
+                   "subprocess.Popen(s, start_new_session=True, env={}); open('ready', 'w'); time.sleep(600)")
         ws = open_workspace()
         work = Work("command", "x", [sys.executable, "-c", payload, sys.argv[1]])
         job = queue.submit(ws, work, actor="someone", origin=Origin())
         while not (ws.project / "ready").exists() or queue.get(ws, job.id).shim_pid is None:
             time.sleep(0.01)
-        os.kill(queue.get(ws, job.id).shim_pid, signal.SIGKILL)
+        found = queue.get(ws, job.id)
+        for keeper in (found.guard_pid, found.shim_pid):
+            os.kill(keeper, signal.SIGKILL)
         time.sleep(0.2)
         tick.tick(ws)
         print(queue.get(ws, job.id).state)

@@ -14,7 +14,7 @@ from snapml_lab.workspace import Workspace
 
 AFTER_RESTART = "reattach"
 
-_DETACH_SECONDS = 10.0
+_DETACH_SECONDS = 5.0
 _SHIM = Path(__file__).resolve().parents[1] / "shim.py"
 
 
