@@ -28,7 +28,7 @@ export const costsPlugin: JupyterFrontEndPlugin<void> = {
       id: 'cost',
       title: trans.__('Cost'),
       rank: 30,
-      share: 2,
+      share: 2.8,
       collapsed: true,
       widget: new CostSection({ client, jobs, trans, state })
     });

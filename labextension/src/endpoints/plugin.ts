@@ -30,6 +30,12 @@ export const endpointsPlugin: JupyterFrontEndPlugin<void> = {
     const widget = new EndpointsSection({ model, client, commands, trans });
     widget.disposed.connect(() => model.dispose());
     const title = trans.__('Endpoints');
-    sidebar.addSection({ id: 'endpoints', title, rank: 20, share: 2, widget });
+    sidebar.addSection({
+      id: 'endpoints',
+      title,
+      rank: 20,
+      share: 1.8,
+      widget
+    });
   }
 };

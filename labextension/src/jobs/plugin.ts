@@ -40,6 +40,6 @@ export const jobsSectionPlugin: JupyterFrontEndPlugin<void> = {
     const widget = new JobsSection({ model, client, commands, trans, state });
     addShowJob(commands, sidebar, widget, trans);
     const title = trans.__('Jobs');
-    sidebar.addSection({ id: 'jobs', title, rank: 10, share: 3, widget });
+    sidebar.addSection({ id: 'jobs', title, rank: 10, share: 4, widget });
   }
 };

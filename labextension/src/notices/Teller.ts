@@ -10,8 +10,9 @@ import { CommandIDs, type IJobsModel, type ISidebar } from '../tokens.js';
 import { alive, endedOf, isNews, type Notice, notice } from './ended.js';
 import type { Memory } from './memory.js';
 
-/** Milliseconds in which ends count as one. */
+/** Ends that follow one another within so many milliseconds are told together. */
 const GATHER_MS = 1_000;
+const LATEST_MS = 4_000;
 /** A tab that somebody looks at tells first; the others then find it told. */
 const HIDDEN_MS = 700;
 /** Good news passes; what went wrong stays until somebody had time to see it. */
@@ -66,6 +67,7 @@ export class Teller implements IDisposable {
     living.forEach(id => this.seen.add(id));
     memory.add(living);
     const ended = endedOf(this.seen, jobs.jobs);
+    const before = this.gathered.length;
     for (const job of ended) {
       this.seen.delete(job.id);
       if (isNews(job, this.cancelled, Date.now())) {
@@ -74,9 +76,15 @@ export class Teller implements IDisposable {
         memory.take([job.id]);
       }
     }
-    if (this.gathered.length > 0 && this.timer === undefined) {
-      const wait = GATHER_MS + (document.hidden ? HIDDEN_MS : 0);
-      this.timer = setTimeout(this.flush, wait);
+    if (this.gathered.length > before) {
+      const now = Date.now();
+      this.since = before === 0 ? now : this.since;
+      const wait = Math.min(GATHER_MS, this.since + LATEST_MS - now);
+      clearTimeout(this.timer);
+      this.timer = setTimeout(
+        this.flush,
+        Math.max(0, wait) + (document.hidden ? HIDDEN_MS : 0)
+      );
     }
   };
 
@@ -84,7 +92,6 @@ export class Teller implements IDisposable {
     const { memory, trans } = this.options;
     const jobs = this.gathered;
     this.gathered = [];
-    this.timer = undefined;
     const untold = new Set(memory.take(jobs.map(({ id }) => id)));
     if (this.inLab) {
       this.tell(notice(jobs, trans));
@@ -157,6 +164,8 @@ export class Teller implements IDisposable {
   /** Asked to end in this page. */
   private readonly cancelled = new Set<string>();
   private gathered: JobView[] = [];
+  /** When the first of the gathered ones was seen to have ended. */
+  private since = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private _isDisposed = false;
 }

@@ -80,8 +80,8 @@ describe('a notice', () => {
 
   it('of several sums them up', () => {
     const jobs = [
-      ended({ id: '1' }),
-      ended({ id: '2', state: 'failed' }),
+      ended({ id: '1', state: 'failed' }),
+      ended({ id: '2' }),
       ended({ id: '3' })
     ];
     assert.deepEqual(notice(jobs, trans), {
@@ -89,7 +89,7 @@ describe('a notice', () => {
       message: '3 jobs have ended: 2 succeeded, 1 failed.',
       job: null
     });
-    assert.equal(notice([jobs[0], jobs[2]], trans).tone, 'success');
+    assert.equal(notice([jobs[1], jobs[2]], trans).tone, 'success');
   });
 
   it('leaves room for what happened', () => {

@@ -75,14 +75,13 @@ export function notice(
   const tone = (['error', 'warning', 'info'] as const).find(tone =>
     tones.includes(tone)
   );
-  const counts = new Map<string, number>();
-  for (const job of jobs) {
-    const word = stateWord(job.state, trans).toLocaleLowerCase();
-    counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
-  const parts = [...counts].map(([word, n]) =>
-    trans.__('%1 %2', formatCount(n), word)
-  );
+  const parts = (['succeeded', 'failed', 'lost', 'cancelled'] as const)
+    .map(state => [state, jobs.filter(job => job.state === state)] as const)
+    .filter(([, those]) => those.length > 0)
+    .map(([state, { length }]) => {
+      const word = stateWord(state, trans).toLocaleLowerCase();
+      return trans.__('%1 %2', formatCount(length), word);
+    });
   const message = trans.__(
     '%1 jobs have ended: %2.',
     formatCount(jobs.length),
