@@ -64,6 +64,7 @@ class Cycle:
         self.account = self.rng.choice(places.accounts())
         self.plans: list[Plan] = []
         self.actors: list[subprocess.Popen[bytes]] = []
+        self.submitters: list[subprocess.Popen[bytes]] = []
         self.breaches: list[Breach] = []
         self.hurt: dict[str, set[str]] = {}
         self.stopped: list[int] = []
@@ -102,7 +103,7 @@ class Cycle:
 
     def plan(self, **fields: Any) -> Plan:
         """Add a job to submit later."""
-        mark = f"{self.place.name}-{self.kind}-{self.seed}-{len(self.plans)}"
+        mark = f"{self.place.name}-{len(self.plans)}"
         self.plans.append(Plan(mark, **fields))
         return self.plans[-1]
 
@@ -128,7 +129,10 @@ class Cycle:
             str(ACTOR),
             self.orders(*steps, shift=shift, gate=gate),
         ]
-        return self.start([*prefix, *argv])
+        started = self.start([*prefix, *argv])
+        if any(step[0] == "submit" for step in steps):
+            self.submitters.append(started)
+        return started
 
     def orders(self, *steps: tuple[str, dict[str, Any]], shift: float = 0.0, gate: str = "") -> str:
         """Write an actor's orders; return the file."""
@@ -235,6 +239,8 @@ class Cycle:
             return None
         if row and row[0] in ENDED and plan.mark not in self.survivors:
             self.survivors[plan.mark] = witness.bearing(plan.mark)
+            for pid in self.survivors[plan.mark]:
+                self.tell(f"{row[0]}, but {witness.described(pid)}")
         return row and row[0]
 
     def record(self, plan: Plan) -> dict[str, Any] | None:
@@ -266,6 +272,7 @@ class Cycle:
         while not (pids := self.find(target, plan)):
             if time.monotonic() > deadline:
                 return False
+        self.tell(f"{target} is {pids}")
         self.hurt.setdefault(plan.mark, set()).add(f"{target} {signal.Signals(number).name[3:]}")
         return self.hit(pids, number)
 
@@ -315,6 +322,7 @@ class Cycle:
     def come_to_rest(self) -> None:
         """Lift what stops processes, and have somebody move the queue until every job has ended."""
         self.resume()
+        self.until(lambda: all(actor.poll() is not None for actor in self.submitters), _REST_SECONDS)
         self.tell(f"rest by {self.rest_how}")
         rest = self.act(("rest", {"how": self.rest_how, "seconds": _REST_SECONDS}))
 
@@ -331,18 +339,15 @@ class Cycle:
         survivors: Counter[str] = Counter()
         for plan in self.plans:
             facts = self.facts(plan)
-            found = check(facts)
-            containment = self.containment(plan, facts)
-            if facts.row is not None:
-                jobs[containment] += 1
-            survivors[containment] += len(facts.survivors)
-            self.breaches += [
-                breach for breach in found if breach.promise != "survivor" or containment == "cgroup"
-            ]
+            jobs[facts.containment] += facts.row is not None
+            survivors[facts.containment] += len(facts.survivors)
+            self.breaches += check(facts)
         for line in witness.evidence(self.evidence):
             if line["what"] == "crash":
                 self.breach("raw error", f"{line['step']}: {line['error']} {line['trace']}")
         self._tidy()
+        if self.breaches:
+            self._tell_all()
         return Outcome(
             self.kind, self.seed, self.account.name, 0.0, self.struck, self.breaches, self.story, self.moments, jobs,
             survivors,
@@ -358,15 +363,27 @@ class Cycle:
         ) or [{"number": 0}]  # fmt: skip
         return Facts(
             plan, told, rows, self.record(plan), frozenset(self.hurt.get(plan.mark, ())), survivors,
-            metrics["number"], self.disk,
+            self.containment(plan, rows), metrics["number"], self.disk,
         )  # fmt: skip
 
-    def containment(self, plan: Plan, facts: Facts) -> str:
+    def containment(self, plan: Plan, rows: list[dict[str, Any]]) -> str:
         """Return what held a job's tree; a shim that died before it could say so has left the name of its cgroup."""
-        if facts.row is not None and facts.row["containment"]:
-            return facts.row["containment"]
+        if rows and rows[0]["containment"]:
+            return rows[0]["containment"]
         note = self.root / "jobs" / str(self.job(plan)) / "cgroup"
-        return "cgroup" if facts.said("start") and note.exists() and note.read_text() else "none"
+        entered = places.may_group(self.account) and note.exists() and note.read_text()
+        return "cgroup" if entered and self.pids(plan, "start") else "unsaid"
+
+    def _tell_all(self) -> None:
+        """Add all that is known to the story."""
+        for row in witness.rows(self.root, "SELECT * FROM jobs"):
+            self.story.append(str({name: value for name, value in row.items() if value not in (None, 0)}))
+            for name in ("lock", "shim.log", "exit.json", "exit.before.json"):
+                with contextlib.suppress(OSError):
+                    content = (self.root / "jobs" / row["id"] / name).read_text("utf-8", "replace")
+                    self.story.append(f"{name}: {' '.join(content.split())[:1000]}")
+        self.story += self.evidence.read_text().splitlines()
+        self.story.append((self.place / "printed.log").read_text("utf-8", "replace")[-2000:])
 
     def _tidy(self) -> None:
         """See that nothing is left of the shims, and that the ledger is whole."""

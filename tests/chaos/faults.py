@@ -51,7 +51,7 @@ def fault(
 # -- a signal to one of the processes of a job, at each of its moments
 
 
-_KEPT = ("locked", "starting", "reserved", "logged", "begun", "running", *_ASKING, "recorded")
+_KEPT = ("locked", "starting", "reserved", "logged", "begun", "running", *_ASKING, "recorded", "recorded")
 _MOMENTS = {
     "shim": _KEPT,
     "guard": _KEPT,

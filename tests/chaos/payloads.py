@@ -40,16 +40,16 @@ def main() -> None:
     os._exit(orders["code"])
 
 
-def _others(mark: str) -> list[int]:
-    """Return who else carries the mark: another start of the same job that is still alive."""
+def _others(mark: str) -> list[str]:
+    """Return who else carries the mark, by what they do: processes of an earlier start that are still alive."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as file, open(f"/proc/{name}/stat", "rb") as stat:
-                    carries = mark.encode() in file.read().split(b"\0")
-                    if carries and stat.read().rpartition(b")")[2].split()[0] != b"Z":
-                        found.append(int(name))
+                    words = file.read().split(b"\0")
+                    if mark.encode() in words and stat.read().rpartition(b")")[2].split()[0] != b"Z":
+                        found.append(json.loads(words[-2])["kind"])
             except OSError:
                 continue
     return found

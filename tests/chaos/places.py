@@ -109,6 +109,25 @@ def may_mount() -> bool:
 
 
 @functools.cache
+def may_group(account: Account) -> bool:
+    """Say whether an account may make cgroups of version 2 where this process is."""
+    if account.uid != os.geteuid():
+        return False
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/mounts").read_text().splitlines()
+        mount = next(line.split()[1] for line in lines if line.split()[2] == "cgroup2")
+        own = next(
+            line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+        group = Path(mount, own[3:].strip("/"), f"{_PREFIX}{os.getpid()}")
+        group.mkdir()
+        can = (group / "cgroup.kill").exists()
+        group.rmdir()
+        return can
+    return False
+
+
+@functools.cache
 def may_nest_pids() -> bool:
     """Say whether this account may make PID namespaces."""
     return bool(shutil.which("unshare")) and _runs(["unshare", "-p", "-f", "--mount-proc", "true"])

@@ -10,7 +10,7 @@ PROMISES = {
     "false success": "succeeded means that the payload came to its end with exit code 0",
     "exit code": "where the shim lived, how the payload ended is known, and is what the ledger says",
     "ended alone": "a payload that nobody hurt and nobody cancelled comes to its end",
-    "survivor": "when the ledger says ended, no process of the payload's tree is alive (counted by containment)",
+    "survivor": "when the ledger says ended, no process of the payload's tree is alive (a broken promise under a cgroup; counted under the weaker ones)",
     "refused": "a job that was refused is not in the ledger and never runs",
     "metrics": "each metric that a payload reported is in the ledger once",
     "bystander": "a process that is none of ours is never signalled",
@@ -63,6 +63,7 @@ class Facts:
         hurt: what was done to it, as ``target signal`` (``shim KILL``).
         survivors: its processes that were alive when the ledger said that it had ended.
         metrics: how many metrics of it the ledger has.
+        containment: what held its payload's tree, ``unsaid`` where its shim died before it could say.
         disk: whether its disk was full, or its ledger read-only, for a while: it may then not have been started.
     """
 
@@ -72,6 +73,7 @@ class Facts:
     record: dict[str, Any] | None = None
     hurt: frozenset[str] = frozenset()
     survivors: list[int] = field(default_factory=list)
+    containment: str = "unsaid"
     metrics: int = 0
     disk: bool = False
 
@@ -121,8 +123,8 @@ def _breaches(facts: Facts) -> Iterator[tuple[str, str]]:
     if row["state"] not in ENDED:
         yield "lost", f"it stays {row['state']}"
         return
-    if facts.survivors:
-        yield "survivor", f"{row['containment']}: {len(facts.survivors)} alive after {row['state']}"
+    if facts.survivors and facts.containment == "cgroup":
+        yield "survivor", f"{len(facts.survivors)} alive after {row['state']}"
     if row["state"] == "succeeded" and facts.done != 0:
         yield "false success", f"the payload ended with {facts.done}"
     yield from _exit(facts, row)
@@ -138,7 +140,13 @@ def _starts(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "twice", f"{len(facts.rows)} rows for {len(facts.said('asked'))} submissions"
     if not facts.plan.service and len(starts) > 1 + facts.plan.retries:
         yield "twice", f"{len(starts)} starts"
-    if crowd := [line["others"] for line in starts if line["others"]]:
+    # What shed its environment and its session is counted as a survivor: without a cgroup nobody can tell that it is one.
+    if crowd := [
+        name
+        for line in starts
+        for name in line["others"]
+        if name != "sleeper" or facts.containment == "cgroup"
+    ]:
         yield "twice", f"started while processes of an earlier start were alive: {crowd}"
 
 

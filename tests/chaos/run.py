@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter, deque
@@ -21,6 +22,7 @@ from .faults import FAULTS, MB
 from .promises import Breach
 
 _CYCLE_SECONDS = 180.0
+_TOLD_EACH = 50
 _FREE_BYTES = 3 << 30
 
 
@@ -105,8 +107,7 @@ class _Playing(NamedTuple):
 
     @classmethod
     def start(cls, turn: Turn, stage: Path) -> "_Playing":
-        place = stage / f"{turn.kind}-{turn.seed}"
-        place.mkdir()
+        place = Path(tempfile.mkdtemp(prefix=f"{turn.kind}-{turn.seed}-", dir=stage))
         answer, sender = multiprocessing.Pipe(duplex=False)
         process = multiprocessing.get_context("fork").Process(target=_play, args=(turn, place, sender))
         process.start()
@@ -166,7 +167,7 @@ def tell(outcome: Outcome) -> None:
             f"{outcome.kind}:{outcome.seed} ({outcome.account}) {breach.promise}: {breach.what}", flush=True
         )
     if outcome.breaches:
-        print("    " + "; ".join(outcome.story), flush=True)
+        print("".join(f"    {line}\n" for line in outcome.story), end="", flush=True)
 
 
 def main() -> int:
@@ -195,19 +196,21 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     if asked.replay:
         kind, _, number = asked.replay.partition(":")
-        rounds = [[Turn(kind, int(number), 64 * MB)]] * asked.times
+        turns = [Turn(kind, int(number), 64 * MB)] * asked.times
     else:
-        rounds = [short(seed) if asked.short else long(asked.cycles, seed, asked.only)]
+        turns = short(seed) if asked.short else long(asked.cycles, seed, asked.only)
     begun = time.monotonic()
     outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
         outcomes.append(outcome)
         tell(outcome)
+        if len(outcomes) % _TOLD_EACH == 0:
+            spent = (time.monotonic() - begun) / 60
+            print(f"{len(outcomes)} of {len(turns)} cycles, {spent:.1f} min", flush=True)
 
     with contextlib.suppress(KeyboardInterrupt):
-        for turns in rounds:
-            run(turns, workers=asked.workers, seconds=asked.minutes * 60, tell=note)
+        run(turns, workers=asked.workers, seconds=asked.minutes * 60, tell=note)
     _, left_out = possible(asked.only)
     summary = report.Summary(outcomes, seed, time.monotonic() - begun, asked.workers, left_out)
     print(summary.text())

@@ -141,6 +141,13 @@ def mentioning(word: str) -> list[int]:
     return found
 
 
+def described(pid: int) -> str:
+    """Say what a process is: state, parent, session and command line."""
+    line = dict(command_lines()).get(pid, [])
+    words = b" ".join(line).decode(errors="replace")
+    return f"{pid} {b' '.join(_stat(pid)[:4]).decode()} {words[-300:]}"
+
+
 def resident(pid: int) -> int:
     """Return a process's resident memory in bytes; 0 if it is gone."""
     with contextlib.suppress(OSError, ValueError, IndexError):
