@@ -25,7 +25,8 @@ import os, sys, time
 if os.fork(): os._exit(0)
 os.setsid()
 if os.fork(): os._exit(0)
-open(sys.argv[1] + "/child.pid", "w").write(str(os.getpid()))
+open(sys.argv[1] + "/child.new", "w").write(str(os.getpid()))
+os.rename(sys.argv[1] + "/child.new", sys.argv[1] + "/child.pid")
 time.sleep(600)
 '''
 subprocess.run([sys.executable, "-c", daemon, folder], check=True)
@@ -132,11 +133,10 @@ class Trace:
 
     def begun(self) -> None:
         """Wait until it works, and know its processes from then on."""
-        wait_until((self.folder / "beat").exists, "the notebook's work", 60)
-        self.processes = {
-            name: psutil.Process(int(_text(self.folder / f"{name}.pid")))
-            for name in ("keeper", "kernel", "child")
-        }
+        names = ("keeper", "kernel", "child")
+        wait_until(lambda: all(_text(self.folder / f"{name}.pid") for name in names), "its processes", 120)
+        wait_until(self.working, "the notebook's work", 60)
+        self.processes = {name: psutil.Process(int(_text(self.folder / f"{name}.pid"))) for name in names}
 
     def working(self) -> bool:
         """Say whether its cell still runs."""

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,8 @@ _RESULTS = Path(__file__).with_name("RESULTS.md")
 def main(names: list[str]) -> int:
     """Measure and report; 1 if a goal was missed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
-    found = [_timed(name) for name in names or _ALL]
+    found = [one for name in names or _ALL if (one := _timed(name)) is not None]
+    whole = len(found) == len(names or _ALL)
     entries = [one for one in found if isinstance(one, Entry)]
     tables = [one for one in found if isinstance(one, Outcomes)]
     lines = [
@@ -45,16 +47,23 @@ def main(names: list[str]) -> int:
         lines += ["", *_table(table)]
     text = "\n".join(lines).rstrip() + "\n"
     print(text)
-    if not names:
+    if whole and not names:
         _RESULTS.write_text(text, "utf-8")
-    return 0 if all(one.met for one in found) else 1
+    return 0 if whole and all(one.met for one in found) else 1
 
 
-def _timed(name: str) -> Entry | Outcomes:
+def _timed(name: str) -> Entry | Outcomes | None:
+    """Measure one; where that fails, say so and let the others be measured."""
     begun = time.monotonic()
     print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
-    found = _ALL[name]()
+    try:
+        found: Entry | Outcomes = _ALL[name]()
+    except Exception:
+        traceback.print_exc()
+        return None
     print(f"{time.monotonic() - begun:.0f} s", file=sys.stderr)
+    told = [_row(found), *_notes([found])] if isinstance(found, Entry) else _table(found)
+    print(*told, sep="\n", file=sys.stderr, flush=True)  # a run that is cut short has said what it measured
     return found
 
 

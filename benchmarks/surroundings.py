@@ -109,7 +109,11 @@ class JupyterServer:
             self.port = free.getsockname()[1]
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
