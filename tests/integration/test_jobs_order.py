@@ -234,3 +234,56 @@ def test_the_queue_moves_on_with_nothing_of_ours_alive_but_shims(ws, project, wa
     submitter.wait()
     watch("three", "succeeded")
     assert [queue.get(ws, name).state for name in ("one", "two")] == [State.SUCCEEDED] * 2
+
+
+def test_the_list_says_so_when_nothing_is_alive_to_move_the_queue(ws, submit, watch):
+    import os
+    import signal
+
+    from snapml_lab.commands.jobs import list_jobs
+
+    blocker = watch(submit(LONG, cpus=capacity()), "running")
+    waiting = submit("pass")
+    assert list_jobs(ws).note is None
+    for keeper in (blocker.guard_pid, blocker.shim_pid):
+        os.kill(keeper, signal.SIGKILL)
+    os.utime(ws.root / "tick.lock", (0, 0))  # as if nothing had looked for long
+    assert "Nothing is alive to move the queue" in list_jobs(ws).note
+    assert "snapml up" in list_jobs(ws).text()
+    assert queue.wait(ws, waiting, timeout=30).state is State.SUCCEEDED
+    assert queue.get(ws, blocker.id).state is State.LOST
+
+
+def test_the_list_says_who_holds_the_queue_up(ws, submit, watch, until):
+    import os
+    import signal
+    import subprocess
+    import sys
+
+    from snapml_lab.commands.jobs import list_jobs
+    from snapml_lab.jobs import processes
+
+    watch(submit(LONG, cpus=capacity()), "running")
+    source = """
+        import os, signal
+        from snapml_lab.jobs import tick
+        from snapml_lab.workspace import open_workspace
+        move = tick._move
+        def stop_once(ws):
+            tick._move = move
+            os.kill(os.getpid(), signal.SIGSTOP)
+        tick._move = stop_once
+        tick.tick(open_workspace())
+    """
+    holder = subprocess.Popen([sys.executable, "-c", textwrap.dedent(source)])
+    try:
+        until(lambda: processes.state(holder.pid) == "T")
+        job = submit("pass", cpus=0)  # does not hang
+        os.utime(ws.root / "tick.lock", (0, 0))
+        assert f"kill -CONT {holder.pid}" in list_jobs(ws).note
+        holder.send_signal(signal.SIGCONT)
+        holder.wait(30)
+        assert queue.wait(ws, job, timeout=30).state is State.SUCCEEDED
+    finally:
+        holder.kill()
+        holder.wait()
