@@ -137,9 +137,9 @@ def test_a_service_whose_keeper_is_killed_is_brought_back_by_a_tick(open_shop: L
     first = payload(open_shop, job)
     assert processes.signal_exactly(job.shim_pid, job.shim_start, signal.SIGKILL)
     until(lambda: not processes.same(job.shim_pid, job.shim_start), what="the keeper to be gone")
-    tick(open_shop.ws)
     until(lambda: processes.state(first) in (None, "Z"), what="its payload to be gone")
     tick(open_shop.ws)
+    down(open_shop, job)
     up = back(open_shop, job)
     assert (up.id, up.state) == (job.id, State.RUNNING)
     assert up.shim_pid != job.shim_pid
