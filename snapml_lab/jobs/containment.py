@@ -17,6 +17,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PREFIX = "snapml-"
 _SWEEP_SECONDS = 5.0
 _LEFT_SECONDS = 1.0
+EMPTY_LOOKS = 4
+"""How often ``/proc`` must show nothing where there is no proof: one look misses what is forked while it looks."""
 
 
 class Containment:
@@ -97,14 +99,17 @@ class Containment:
     def end(self, payload: int, nonce: str, pipes: tuple[int, ...] = ()) -> list[int]:
         """Kill all of the tree, and return the processes that could not be ended."""
         deadline = time.monotonic() + _SWEEP_SECONDS
-        self._kill_cgroup()
-        left = self._left(payload, nonce, pipes)
-        while left and time.monotonic() < deadline:
+        left: list[int] = []
+        empty = 0
+        while empty < EMPTY_LOOKS and time.monotonic() < deadline:
             self._kill_cgroup()
             processes.kill_all(left)
-            time.sleep(0.01)
             reap(except_for=payload)
             left = self._left(payload, nonce, pipes)
+            if not left and childless():
+                return []
+            empty = 0 if left else empty + 1
+            time.sleep(0.01)
         return left
 
     def close(self) -> None:
@@ -178,6 +183,15 @@ def _removed(group: Path) -> bool:
         with contextlib.suppress(OSError):
             os.rmdir(folder)
     return not group.is_dir()
+
+
+def childless() -> bool:
+    """Say whether this process has no child at all: for a subreaper, the proof that nothing below it is left."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def reap(except_for: int) -> None:

@@ -103,12 +103,15 @@ def reserve_lock(folder: JobFolder) -> None:
         os.close(descriptor)
 
 
-def note_shim(lock: int) -> None:
-    """Write this process into the lock's file as the job's shim; the guard is in it from before it ran."""
-    with open("/proc/self/stat", "rb") as file:
-        started = file.read().rpartition(b")")[2].split()[19]
+def note_shim(lock: int, shim: int) -> None:
+    """Write the job's shim into the lock's file; its guard does so, and it itself: whoever is first.
+
+    The guard is in the file from before it ran.
+    """
     with contextlib.suppress(OSError):
-        os.pwrite(lock, b"%d %b\n" % (os.getpid(), started), _KEEPER_BYTES)
+        with open(f"/proc/{shim}/stat", "rb") as file:
+            started = file.read().rpartition(b")")[2].split()[19]
+        os.pwrite(lock, b"%d %b\n" % (shim, started), _KEEPER_BYTES)
 
 
 def note_pipes(lock: int, pipes: tuple[int, int]) -> None:

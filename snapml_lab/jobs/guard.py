@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from snapml_lab.jobs import processes
-from snapml_lab.jobs.containment import end_cgroup, reap
+from snapml_lab.jobs.containment import EMPTY_LOOKS, childless, end_cgroup, reap
 from snapml_lab.jobs.folder import JobFolder, pipes, read_exit
 from snapml_lab.store.files import read_json
 
@@ -46,11 +46,13 @@ def sweep(job: str, folder: JobFolder) -> None:
     """End all that is left of a payload's tree below this process, in its cgroup, or bearing its nonce."""
     nonce, written = (read_json(folder.launch) or {}).get("nonce"), pipes(folder)
     deadline = time.monotonic() + _SWEEP_SECONDS
-    while time.monotonic() < deadline:
+    empty = 0
+    while empty < EMPTY_LOOKS and time.monotonic() < deadline:
         end_cgroup(job, folder.cgroup)
         left = {*processes.descendants(os.getpid()), *processes.bearing(nonce, written)}
-        if not left:
-            return
         processes.kill_all(list(left))
-        time.sleep(0.01)
         reap(except_for=0)
+        if not left and childless():
+            return
+        empty = 0 if left else empty + 1
+        time.sleep(0.01)

@@ -31,9 +31,10 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from snapml_lab.jobs import processes
 from snapml_lab.jobs.containment import Containment, adopt, leave
 from snapml_lab.jobs.events import ATTEMPT, DIRECTORY, JOB, NONCE
-from snapml_lab.jobs.folder import JobFolder, note_pipes, note_shim, reserve_exit, write_exit
+from snapml_lab.jobs.folder import JobFolder, note_pipes, note_shim, pipes, reserve_exit, write_exit
 from snapml_lab.jobs.guard import guard
 from snapml_lab.jobs.logs import STDERR, STDOUT, LogWriter, secrets_of
 from snapml_lab.jobs.processes import BINDING, DEVICES, LEASED, SHIM
@@ -57,6 +58,7 @@ _TERMINATED_GRACE_SECONDS = 5.0
 _WEIGH_SECONDS = 5.0
 _TELL_PEAK_SECONDS = 5.0
 _ROW_SECONDS = 1.0
+_TREE_SECONDS = 3.0
 _LONGEST_DETAIL = 500
 
 
@@ -86,7 +88,7 @@ class Shim:
 
     def run(self) -> None:
         """Do it all."""
-        note_shim(self.lock)
+        note_shim(self.lock, os.getpid())
         # First out of the cgroup of a job this one was submitted from: its end must not be ours. Then the exit record,
         # whose being there says that the payload may have begun.
         self.containment = Containment(self.job, self.folder.cgroup)
@@ -189,12 +191,16 @@ class Shim:
 
     def _run(self) -> "subprocess.Popen[bytes]":
         tree = os.open(self.folder.tree, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._lock_tree(tree)
+        except OSError:
+            os.close(tree)
+            raise
         out, out_end = os.pipe2(os.O_CLOEXEC)
         err, err_end = os.pipe2(os.O_CLOEXEC)
         self.pipes = (os.fstat(out).st_ino, os.fstat(err).st_ino)
         note_pipes(self.lock, self.pipes)
         try:
-            fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
             payload = subprocess.Popen(
                 self.launch["argv"], cwd=self.launch["cwd"], env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=out_end, stderr=err_end, start_new_session=True, pass_fds=(tree,),
@@ -209,6 +215,24 @@ class Shim:
                 os.close(descriptor)
         payload.stdout, payload.stderr = os.fdopen(out, "rb", 0), os.fdopen(err, "rb", 0)
         return payload
+
+    def _lock_tree(self, tree: int) -> None:
+        """Take the lock that the payload will hold; whoever of an earlier start still has it is ended first.
+
+        Raises:
+            BlockingIOError: it could not be ended.
+        """
+        deadline = time.monotonic() + _TREE_SECONDS
+        while True:
+            try:
+                fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                processes.kill_all(processes.bearing(self.launch["nonce"], pipes(self.folder)))
+                time.sleep(0.02)
+            else:
+                return
 
     def _watch(self, payload: "subprocess.Popen[bytes]", wake: int) -> int:
         """Relay both streams, follow events and enforce limits until the payload ends; return its wait status."""
@@ -375,7 +399,6 @@ class Shim:
     # record is enough for the next tick to settle the job.
 
     def _announce(self) -> None:
-        from snapml_lab.jobs import processes
         from snapml_lab.store.ledger import bump
 
         pid, above = os.getpid(), os.getppid()
@@ -496,6 +519,7 @@ def main() -> None:
         leave()
     shim = os.fork()
     if shim:
+        note_shim(lock, shim)
         guard(root, job, lock, shim)
     else:
         Shim(root, job, lock).run()

@@ -64,7 +64,7 @@ class Cycle:
         self.account = self.rng.choice(places.accounts())
         self.plans: list[Plan] = []
         self.actors: list[subprocess.Popen[bytes]] = []
-        self.submitters: list[subprocess.Popen[bytes]] = []
+        self.submitters: list[tuple[subprocess.Popen[bytes], set[str]]] = []
         self.breaches: list[Breach] = []
         self.hurt: dict[str, set[str]] = {}
         self.stopped: list[int] = []
@@ -130,8 +130,7 @@ class Cycle:
             self.orders(*steps, shift=shift, gate=gate),
         ]
         started = self.start([*prefix, *argv])
-        if any(step[0] == "submit" for step in steps):
-            self.submitters.append(started)
+        self.submitters.append((started, {values["mark"] for step, values in steps if step == "submit"}))
         return started
 
     def orders(self, *steps: tuple[str, dict[str, Any]], shift: float = 0.0, gate: str = "") -> str:
@@ -322,7 +321,7 @@ class Cycle:
     def come_to_rest(self) -> None:
         """Lift what stops processes, and have somebody move the queue until every job has ended."""
         self.resume()
-        self.until(lambda: all(actor.poll() is not None for actor in self.submitters), _REST_SECONDS)
+        self.until(self.submitted, _REST_SECONDS)
         self.tell(f"rest by {self.rest_how}")
         rest = self.act(("rest", {"how": self.rest_how, "seconds": _REST_SECONDS}))
 
@@ -332,6 +331,12 @@ class Cycle:
 
         if not self.until(resting, _REST_SECONDS + 15):
             self.breach("lost", "nobody can move the queue any more: the one who tried hangs")
+
+    def submitted(self) -> bool:
+        """Say whether nobody is about to submit any more: whoever was to was answered, or is gone."""
+        lines = witness.evidence(self.evidence)
+        answered = {line.get("mark") for line in lines if line["what"] in ("accepted", "refused")}
+        return all(marks <= answered or actor.poll() is not None for actor, marks in self.submitters)
 
     def judge(self) -> Outcome:
         """Gather the facts and hold the promises against them."""

@@ -84,9 +84,15 @@ def _hurt(cycle: Cycle, target: str, number: int) -> None:
         time.sleep(cycle.rng.uniform(0, 0.5))
         if cycle.rng.random() < 0.3:
             cycle.cancel(plan).wait()
-            cycle.stopped.clear()
+            _leave_stopped(cycle, plan)
     elif cycle.rng.random() < 0.3:
         _tickers(cycle, 2)
+
+
+def _leave_stopped(cycle: Cycle, plan: Plan) -> None:
+    """Do not let go on what a cancel has to end; of a job that has ended already, nobody ends anything."""
+    if not cycle.reached("settled", plan):
+        cycle.stopped.clear()
 
 
 @fault("stop-at-birth")
@@ -99,7 +105,7 @@ def _(cycle: Cycle) -> None:
         time.sleep(cycle.rng.uniform(0, 0.5))
         if cycle.rng.random() < 0.5:
             cycle.cancel(plan)
-            cycle.stopped.clear()
+            _leave_stopped(cycle, plan)
 
 
 @fault("retries")

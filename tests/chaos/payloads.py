@@ -71,10 +71,13 @@ def tree(_orders, say):
 
 
 def shed(orders, say):
-    """Leave a child that has shed its environment and its session, besides what ``tree`` leaves."""
+    """Leave children that have shed environment and session, and one of them its output, besides what ``tree`` leaves."""
     tree(orders, say)
     argv = [sys.executable, "-I", "-S", *sys.argv[:3], json.dumps({**orders, "kind": "sleeper"})]
     subprocess.Popen(argv, env={}, start_new_session=True)
+    subprocess.Popen(
+        argv, env={}, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def deaf(orders, say):
