@@ -103,7 +103,7 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    with contextlib.suppress(SnapmlError):  # it is queued, and whoever ticks next will see it
+    with contextlib.suppress(SnapmlError, OSError):  # it is queued, and whoever ticks next will see it
         tick(ws)
     return get(ws, job)
 

@@ -44,14 +44,16 @@ def tick(ws: Workspace) -> None:
     The wish is left before the lock is tried, and looked for after it was let go: so one of the two sees it.
     """
     wish = ws.root / "tick.wanted"
-    wish.touch()
+    with contextlib.suppress(OSError):  # a full disk: then only this one looks
+        wish.touch()
     for _ in range(_LOOKS):
         lock = try_lock(_lock_path(ws))
         if lock is None:
             return
         try:
             wish.unlink(missing_ok=True)
-            os.pwrite(lock, f"{os.getpid()} {processes.namespace()}\n".ljust(40).encode(), 0)
+            with contextlib.suppress(OSError):
+                os.pwrite(lock, f"{os.getpid()} {processes.namespace()}\n".ljust(40).encode(), 0)
             _move(ws)
         finally:
             os.close(lock)
