@@ -152,8 +152,15 @@ def _starts(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _exit(facts: Facts, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Judge how the ledger says that the job ended."""
+    between = (
+        row["state"] == "cancelled" and row["not_before"] is not None
+    )  # two attempts: the record is of the first
     said = (row["state"], row["reason"], row["exit_code"], row["error_code"])
-    if facts.record is not None and facts.record["reason"] == "exited" and not facts.plan.service:
+    if (
+        facts.record is not None
+        and facts.record["reason"] == "exited"
+        and not (facts.plan.service or between)
+    ):
         state = "succeeded" if facts.record["exit_code"] == 0 else "failed"
         if (row["state"], row["exit_code"]) != (state, facts.record["exit_code"]):
             yield "exit code", f"its record says {facts.record}, the ledger {said}"
