@@ -23,7 +23,7 @@ from snapml_lab.jobs.containment import end_cgroup
 from snapml_lab.jobs.executors import local
 from snapml_lab.jobs.folder import JobFolder, keepers, pipes, read_exit, reserve_lock, set_aside_exit
 from snapml_lab.jobs.model import LIVE, Job, State
-from snapml_lab.store.files import is_locked, read_json, replace_json, try_lock
+from snapml_lab.store.files import is_locked, read_json, replace_json, storage_errors, try_lock
 from snapml_lab.store.ledger import bump
 from snapml_lab.workspace import Workspace
 
@@ -42,17 +42,21 @@ def tick(ws: Workspace) -> None:
     """Move the queue, or have whoever is at it look once more: nobody waits for another process's tick.
 
     The wish is left before the lock is tried, and looked for after it was let go: so one of the two sees it.
+
+    Raises:
+        StorageError: the workspace cannot be written.
     """
     wish = ws.root / "tick.wanted"
     with contextlib.suppress(OSError):  # a full disk: then only this one looks
         wish.touch()
     for _ in range(_LOOKS):
-        lock = try_lock(_lock_path(ws))
+        with storage_errors(_lock_path(ws)):
+            lock = try_lock(_lock_path(ws))
         if lock is None:
             return
         try:
-            wish.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
+                wish.unlink(missing_ok=True)
                 os.pwrite(lock, f"{os.getpid()} {processes.namespace()}\n".ljust(40).encode(), 0)
             _move(ws)
         finally:

@@ -287,3 +287,23 @@ def test_the_list_says_who_holds_the_queue_up(ws, submit, watch, until):
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_a_workspace_that_cannot_be_written_is_told_as_such(ordinary):
+    """As an ordinary account, for root may write anywhere."""
+    driver = """
+        import os
+        from snapml_lab.errors import StorageError
+        from snapml_lab.jobs.tick import tick
+        from snapml_lab.workspace import open_workspace
+        ws = open_workspace()
+        ws.ledger.revision()
+        os.chmod(ws.root, 0o500)
+        try:
+            tick(ws)
+        except StorageError as error:
+            print(error)
+        finally:
+            os.chmod(ws.root, 0o700)
+    """
+    assert "writable" in ordinary.python(driver)
