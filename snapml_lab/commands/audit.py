@@ -12,7 +12,8 @@ from snapml_lab.workspace import Workspace
 class AuditRow(View):
     """One row: who did what through which surface.
 
-    ``outcome``: ``begun``, ``done``, ``fault`` or an error's code; ``of``: the row whose attempt this one ends.
+    ``outcome``: ``begun``, ``done``, ``fault`` or an error's code; ``of``: the row whose attempt this one ends; ``sha256``: its link
+    in the chain.
     """
 
     seq: int
@@ -24,6 +25,7 @@ class AuditRow(View):
     arguments: str
     outcome: str
     of: int | None
+    sha256: str
 
     def text(self) -> str:
         """One line."""

@@ -26,6 +26,10 @@ class ModelView(View):
     signature: dict[str, Any]
     evidence: dict[str, Any]
     created_at: str
+    actor: str
+    base: str | None
+    example: str | None
+    note: str | None
 
     @classmethod
     def of(cls, model: versions.ModelVersion) -> "ModelView":

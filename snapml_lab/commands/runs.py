@@ -15,6 +15,14 @@ from snapml_lab.views.tables import framed, html_table, text_table
 from snapml_lab.workspace import Workspace
 
 
+class ArtifactView(View):
+    """A file or folder kept with a run. ``blob``: SHA-256 of its content; ``size`` in bytes."""
+
+    name: str
+    blob: str
+    size: int
+
+
 class RunView(View):
     """A run: its parameters, the latest value of each metric, and where it came from."""
 
@@ -31,13 +39,28 @@ class RunView(View):
     git_commit: str | None
     environment: str | None
     dataset: str | None
+    git_diff: str | None
+    session: str | None
+    out_of_order: bool | None
+    actor: str
+    state: str
+    ended_at: str | None
+    deleted_at: str | None
+    note: str | None
     params: dict[str, str]
     metrics: dict[str, float]
+    tags: dict[str, str]
+    artifacts: list[ArtifactView]
 
     @classmethod
     def of(cls, run: runs.Run) -> "RunView":
         """Read a run of the ledger."""
-        return cls(**{**vars(run), "started_at": clock.iso(run.started_at)})
+        times = {
+            name: None if at is None else clock.iso(at)
+            for name, at in (("started_at", run.started_at), ("ended_at", run.ended_at), ("deleted_at", run.deleted_at))
+        }  # fmt: skip
+        kept = [ArtifactView(**vars(item)) for item in run.artifacts]
+        return cls(**{**vars(run), **times, "artifacts": kept})
 
     def text(self) -> str:
         """A line a field that is known."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from snapml_lab import clock
 from snapml_lab.jobs.folder import JobFolder
-from snapml_lab.jobs.ingest import ingest
 from snapml_lab.jobs.logs import STDERR, tail
 from snapml_lab.jobs.model import LIVE, State
 from snapml_lab.jobs.terminal import collapse
 from snapml_lab.store.blobs import Blobs
 from snapml_lab.store.files import read_json
 from snapml_lab.store.ledger import Ledger, bump
+from snapml_lab.tracking.ingest import Source, ingest
 
 _TAIL_BYTES = 2000
 
@@ -38,7 +38,7 @@ def settle(
         record: the exit record; None if the end was not seen, which makes the job ``lost``.
         of: the states it may be in; in any other it stays as it is.
     """
-    ingest(ledger, blobs, job, folder)
+    ingest(ledger, blobs, Source("jobs", job, folder.path))
     reason = "unseen" if record is None else str(record["reason"])
     state = {"unseen": State.LOST, "cancelled": State.CANCELLED}.get(reason, State.FAILED)
     if reason == "exited" and record is not None and record["exit_code"] == 0:

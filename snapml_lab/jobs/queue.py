@@ -93,7 +93,8 @@ def submit(ws: Workspace, work: Work, *, actor: str, origin: record.Origin) -> J
                 tuple(values.values()),
             )
             record.create(
-                connection, job, kind=work.kind, name=work.name, job=job, at=now, origin=origin, revision=revision
+                connection, job, kind=work.kind, name=work.name, job=job, at=now, origin=origin, revision=revision,
+                actor=actor,
             )  # fmt: skip
     except sqlite3.IntegrityError:
         shutil.rmtree(folder.path, ignore_errors=True)

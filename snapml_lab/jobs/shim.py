@@ -415,11 +415,11 @@ class Shim:
 
     def _tell_restart(self, message: str) -> bool:
         """Write that the service is down; say whether the ledger took it."""
-        from snapml_lab.jobs.ingest import ingest
         from snapml_lab.store.ledger import bump
+        from snapml_lab.tracking.ingest import Source, ingest
 
         with self._forgiven():
-            ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder)
+            ingest(self.workspace.ledger, self.workspace.blobs, Source("jobs", self.job, self.folder.path))
             with self.workspace.ledger.write() as connection:
                 connection.execute(
                     "UPDATE jobs SET state = 'starting', message = ?, restarts = restarts + 1, revision = ?"
@@ -430,13 +430,15 @@ class Shim:
         return False
 
     def _follow(self) -> None:
-        from snapml_lab.jobs.ingest import ingest
         from snapml_lab.jobs.tick import since_tick, tick
+        from snapml_lab.tracking.ingest import Source, ingest
 
         if not self.announced:
             self._announce()
         with self._forgiven():
-            if ingest(self.workspace.ledger, self.workspace.blobs, self.job, self.folder):
+            if ingest(
+                self.workspace.ledger, self.workspace.blobs, Source("jobs", self.job, self.folder.path)
+            ):
                 self.heard = time.monotonic()
             self._tell_peak()
             self._read_row()

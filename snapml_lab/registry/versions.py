@@ -25,6 +25,10 @@ class ModelVersion:
         signature: input columns and the target.
         evidence: the figures it was chosen by.
         created_at: seconds since the epoch.
+        actor: who made it.
+        base: what an adapter was trained on: a model version, a folder or a hub's id.
+        example: SHA-256 of an example input (a blob), if there is one.
+        note: what a person says of it.
     """
 
     id: str
@@ -38,6 +42,10 @@ class ModelVersion:
     signature: dict[str, Any]
     evidence: dict[str, Any]
     created_at: float
+    actor: str = ""
+    base: str | None = None
+    example: str | None = None
+    note: str | None = None
 
     @property
     def reference(self) -> str:
@@ -60,17 +68,20 @@ def check_name(name: str) -> str:
 
 def register(
     connection: sqlite3.Connection, *, name: str, run: str | None, blob: str, size: int, format: str, task: str,  # noqa: A002
-    signature: dict[str, Any], evidence: dict[str, Any], at: float,
+    signature: dict[str, Any], evidence: dict[str, Any], at: float, actor: str | None = None, base: str | None = None,
+    example: str | None = None,
 ) -> None:  # fmt: skip
     """Add the next version of ``name``; the same file of the same run is added once."""
     known = "SELECT 1 FROM model_versions WHERE name = ? AND run IS ? AND blob = ?"
     if connection.execute(known, (name, run, blob)).fetchone():
         return
     connection.execute(
-        "INSERT INTO model_versions SELECT ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?"
-        " FROM model_versions WHERE name = ?",
+        "INSERT INTO model_versions (id, name, version, run, blob, size, format, task, signature, evidence, created_at,"
+        " revision, actor, base, example)"
+        " SELECT ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " coalesce(?, (SELECT actor FROM runs WHERE id = ?), ''), ?, ? FROM model_versions WHERE name = ?",
         (ids.new(), name, run, blob, size, format, task, json.dumps(signature), json.dumps(evidence), at,
-         bump(connection), name),
+         bump(connection), actor, run, base, example, name),
     )  # fmt: skip
 
 

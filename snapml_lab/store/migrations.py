@@ -3,6 +3,9 @@
 import sqlite3
 from collections.abc import Callable
 
+from snapml_lab import ids
+from snapml_lab.store import chain, curve
+
 APPLICATION_ID = int.from_bytes(b"SNAP")
 """Marks a SQLite file as a ledger (``PRAGMA application_id``)."""
 
@@ -244,4 +247,160 @@ CREATE TABLE schedules (
 ) STRICT;
 """
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third]
+
+def _fourth(connection: sqlite3.Connection) -> None:
+    """Runs of a kernel, curves in chunks, where a cell's run came from, promotions, and the audit's chain."""
+    for statement in _FOURTH.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("UPDATE meta SET workspace = ?", (ids.new(),))
+    curves = connection.execute("SELECT DISTINCT run, name FROM metrics ORDER BY run, name").fetchall()
+    for run, name in curves:
+        points = connection.execute(
+            "SELECT step, at, value FROM metrics WHERE run = ? AND name = ? ORDER BY at, step", (run, name)
+        )
+        curve.append(connection, run, name, [tuple(point) for point in points])
+    connection.execute("DROP TABLE metrics")
+    chain.seal(connection)
+
+
+_FOURTH = """
+ALTER TABLE meta ADD COLUMN workspace TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE runs ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN state TEXT;
+ALTER TABLE runs ADD COLUMN ended_at REAL;
+ALTER TABLE runs ADD COLUMN deleted_at REAL;
+ALTER TABLE runs ADD COLUMN ingested INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN git_diff TEXT;
+ALTER TABLE runs ADD COLUMN session TEXT;
+ALTER TABLE runs ADD COLUMN out_of_order INTEGER;
+ALTER TABLE runs ADD COLUMN note TEXT;
+UPDATE runs SET actor = coalesce((SELECT actor FROM jobs WHERE jobs.id = runs.job), '');
+CREATE INDEX runs_open ON runs (id) WHERE state = 'running';
+CREATE INDEX runs_revision ON runs (revision);
+CREATE INDEX runs_kind ON runs (kind, id);
+CREATE INDEX runs_name ON runs (name, id);
+CREATE INDEX runs_dataset ON runs (dataset);
+
+CREATE TABLE tags (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_text ON tags (name, text);
+CREATE INDEX params_text ON params (name, text);
+
+CREATE TABLE artifacts (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sources (
+    sha256 TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
+ALTER TABLE latest_metrics ADD COLUMN at REAL;
+ALTER TABLE latest_metrics ADD COLUMN low REAL;
+ALTER TABLE latest_metrics ADD COLUMN high REAL;
+ALTER TABLE latest_metrics ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+DELETE FROM latest_metrics;
+
+CREATE TABLE metric_chunks (
+    run TEXT NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    chunk INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    first_step INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    in_order INTEGER NOT NULL,
+    low REAL,
+    low_step INTEGER,
+    high REAL,
+    high_step INTEGER,
+    total REAL NOT NULL,
+    steps BLOB NOT NULL,
+    ats BLOB NOT NULL,
+    numbers BLOB NOT NULL,
+    UNIQUE (run, name, chunk)
+) STRICT;
+
+ALTER TABLE model_versions ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+ALTER TABLE model_versions ADD COLUMN base TEXT;
+ALTER TABLE model_versions ADD COLUMN example TEXT;
+ALTER TABLE model_versions ADD COLUMN note TEXT;
+UPDATE model_versions SET actor = coalesce((SELECT actor FROM runs WHERE runs.id = model_versions.run), '');
+CREATE INDEX model_versions_run ON model_versions (run);
+CREATE INDEX model_versions_blob ON model_versions (blob);
+
+CREATE TABLE aliases (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    version TEXT NOT NULL,
+    promotion TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (kind, name, alias)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE promotions (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    content TEXT NOT NULL,
+    target TEXT NOT NULL,
+    state TEXT NOT NULL,
+    author TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    before TEXT,
+    at REAL NOT NULL,
+    decided_at REAL,
+    notebook TEXT,
+    cell_id TEXT,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE INDEX promotions_of ON promotions (kind, name, id);
+CREATE INDEX promotions_state ON promotions (state, id);
+
+CREATE TABLE decisions (
+    promotion TEXT NOT NULL REFERENCES promotions (id),
+    actor TEXT NOT NULL,
+    role TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (promotion, actor)
+) STRICT;
+
+ALTER TABLE audit ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE merged_audit (
+    workspace TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    role TEXT NOT NULL,
+    surface TEXT NOT NULL,
+    command TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    of INTEGER,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (workspace, seq)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE api_keys ADD COLUMN role TEXT NOT NULL DEFAULT 'developer';
+ALTER TABLE api_keys ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third, _fourth]

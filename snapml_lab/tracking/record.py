@@ -1,8 +1,10 @@
 """Writing runs, parameters and metrics inside a ledger transaction. Standard library only."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from snapml_lab.store import curve
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,9 @@ class Origin:
         git_commit: the commit checked out, ``-dirty`` appended where tracked files differ.
         environment: SHA-256 of the lock of installed packages.
         dataset: SHA-256 of the data.
+        git_diff: SHA-256 of what tracked files differ by from that commit (a blob); None where they do not.
+        session: SHA-256 of what this kernel had run so far (a blob: a JSON list of cells).
+        out_of_order: whether a cell had been edited or run again since, or run in another order than they stand.
     """
 
     notebook: str | None = None
@@ -26,34 +31,50 @@ class Origin:
     git_commit: str | None = None
     environment: str | None = None
     dataset: str | None = None
+    git_diff: str | None = None
+    session: str | None = None
+    out_of_order: bool | None = None
+
+
+_ORIGIN = tuple(field.name for field in fields(Origin))
 
 
 def create(
     connection: sqlite3.Connection, run: str, *, kind: str, name: str, job: str | None, at: float, origin: Origin,
-    revision: int,
+    revision: int, actor: str, state: str | None = None, parent: str | None = None, note: str | None = None,
 ) -> None:  # fmt: skip
-    """Insert a run."""
+    """Insert a run; its ``state`` is None where it is its job's."""
+    values = {
+        "id": run, "kind": kind, "name": name, "job": job, "started_at": at, "revision": revision, "actor": actor,
+        "state": state, "parent": parent, "note": note, **{name: getattr(origin, name) for name in _ORIGIN},
+    }  # fmt: skip
     connection.execute(
-        "INSERT INTO runs (id, kind, name, job, started_at, notebook, cell_id, cell_sha256, execution_count, git_commit,"
-        " environment, dataset, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, kind, name, job, at, origin.notebook, origin.cell_id, origin.cell_sha256, origin.execution_count,
-         origin.git_commit, origin.environment, origin.dataset, revision),
-    )  # fmt: skip
+        f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+        tuple(values.values()),
+    )
+
+
+def end(connection: sqlite3.Connection, run: str, state: str, at: float, revision: int) -> None:
+    """Say how a run of a kernel ended; the first word counts."""
+    connection.execute(
+        "UPDATE runs SET state = ?, ended_at = ?, revision = ? WHERE id = ? AND state = 'running'",
+        (state, float(at), revision, run),
+    )
 
 
 def nested(connection: sqlite3.Connection, parent: str, event: dict[str, Any], revision: int) -> None:
     """Insert a whole run under ``parent``; its origin is the parent's."""
+    origin = ", ".join(_ORIGIN)
     connection.execute(
-        "INSERT OR IGNORE INTO runs (id, kind, name, job, parent, started_at, notebook, cell_id, cell_sha256,"
-        " execution_count, git_commit, environment, dataset, revision)"
-        " SELECT ?, ?, ?, job, id, ?, notebook, cell_id, cell_sha256, execution_count, git_commit, environment,"
-        " dataset, ? FROM runs WHERE id = ?",
-        (event["run"], event["kind"], event["name"], event["at"], revision, parent),
+        f"INSERT OR IGNORE INTO runs (id, kind, name, job, parent, started_at, ended_at, state, actor, revision, {origin})"
+        f" SELECT ?, ?, ?, job, id, ?, ?, 'succeeded', actor, ?, {origin} FROM runs WHERE id = ?",
+        (event["run"], event["kind"], event["name"], event["at"], event["at"], revision, parent),
     )
     for name, value in event.get("params", {}).items():
         log_param(connection, event["run"], name, value)
     for name, value in event.get("metrics", {}).items():
-        log_metric(connection, event["run"], name, value, 0, event["at"])
+        number = None if value is None else float(value)
+        curve.append(connection, event["run"], name, [(0, event["at"], number)])
 
 
 def log_param(connection: sqlite3.Connection, run: str, name: str, value: object) -> None:
@@ -62,15 +83,13 @@ def log_param(connection: sqlite3.Connection, run: str, name: str, value: object
     connection.execute("INSERT OR REPLACE INTO params VALUES (?, ?, ?, ?)", (run, name, number, str(value)))
 
 
-def log_metric(
-    connection: sqlite3.Connection, run: str, name: str, value: float | None, step: int, at: float
+def log_tag(connection: sqlite3.Connection, run: str, name: str, value: object) -> None:
+    """Set a tag."""
+    connection.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", (run, name, str(value)))
+
+
+def log_artifact(
+    connection: sqlite3.Connection, run: str, name: str, blob: str, size: int, at: float
 ) -> None:
-    """Add a point to a metric's curve and keep the latest value beside it."""
-    connection.execute(
-        "INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?, ?)", (run, name, int(step), float(at), value)
-    )
-    connection.execute(
-        "INSERT INTO latest_metrics VALUES (?, ?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET"
-        " step = excluded.step, value = excluded.value WHERE excluded.step >= step",
-        (run, name, int(step), value),
-    )
+    """Name a kept file of a run; a later one of that name takes its place."""
+    connection.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?)", (run, name, blob, size, at))

@@ -1,16 +1,38 @@
 """Reading runs: their parameters, latest metrics and origin. Standard library only."""
 
+import math
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.store import curve as curves
 from snapml_lab.store.ledger import Ledger
+
+STATE = "coalesce(runs.state, (SELECT state FROM jobs WHERE jobs.id = runs.job))"
+"""A run's state is its job's where it is the run of a job."""
+_SELECT = (
+    f"SELECT runs.*, {STATE} AS shown,"
+    " coalesce(runs.ended_at, (SELECT ended_at FROM jobs WHERE jobs.id = runs.job)) AS over FROM runs"
+)
+_SOME = 500
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or folder kept with a run: its name, SHA-256 among the blobs, and bytes."""
+
+    name: str
+    blob: str
+    size: int
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run. ``params`` are text; ``metrics`` the latest value of each; times are seconds since the epoch."""
+    """A run. ``params`` are text; ``metrics`` the value of each at its latest step; times are seconds since the epoch.
+
+    ``state`` is a job's: ``running``, ``succeeded``, ``failed``, ``cancelled`` or ``lost`` for the run of a kernel.
+    """
 
     id: str
     kind: str
@@ -25,8 +47,25 @@ class Run:
     git_commit: str | None
     environment: str | None
     dataset: str | None
-    params: dict[str, str]
-    metrics: dict[str, float]
+    git_diff: str | None
+    session: str | None
+    out_of_order: bool | None
+    actor: str
+    state: str
+    ended_at: float | None
+    deleted_at: float | None
+    note: str | None
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+
+_COLUMNS = tuple(
+    name
+    for name in Run.__dataclass_fields__
+    if name not in ("params", "metrics", "tags", "artifacts", "state", "ended_at", "out_of_order")
+)
 
 
 def get(ledger: Ledger, reference: str) -> Run:
@@ -36,15 +75,17 @@ def get(ledger: Ledger, reference: str) -> Run:
         NotFoundError: none matches.
         InvalidInputError: the end of an id fits several.
     """
-    found = ledger.rows("SELECT * FROM runs WHERE id = ?", reference.lower())
+    found = ledger.rows(f"{_SELECT} WHERE id = ?", reference.lower())
     if not found and reference == "last":
-        found = ledger.rows("SELECT * FROM runs WHERE parent IS NULL ORDER BY id DESC LIMIT 1")
+        found = ledger.rows(f"{_SELECT} WHERE parent IS NULL AND deleted_at IS NULL ORDER BY id DESC LIMIT 1")
     if not found and len(reference) >= 4 and reference.isalnum():
-        found = ledger.rows("SELECT * FROM runs WHERE id LIKE ? LIMIT 2", f"%{reference.lower()}")
+        found = ledger.rows(f"{_SELECT} WHERE id LIKE ? LIMIT 2", f"%{reference.lower()}")
         if len(found) > 1:
             raise InvalidInputError.of("run", reference, "the end of one run's id", "Give more of the id.")
     if not found:
-        found = ledger.rows("SELECT * FROM runs WHERE name = ? ORDER BY id DESC LIMIT 1", reference)
+        found = ledger.rows(
+            f"{_SELECT} WHERE name = ? AND deleted_at IS NULL ORDER BY id DESC LIMIT 1", reference
+        )
     if not found:
         raise NotFoundError(f"There is no run {reference!r}.", fix="See the runs there are: snapml runs list")
     return _with_values(ledger, found)[0]
@@ -52,43 +93,59 @@ def get(ledger: Ledger, reference: str) -> Run:
 
 def latest(ledger: Ledger, *, kind: str | None, limit: int) -> list[Run]:
     """Return the newest runs that are not nested, newest first; with a ``kind``, those of that kind, nested or not."""
+    where, values = ("parent IS NULL", ()) if kind is None else ("kind = ?", (kind,))
     rows = ledger.rows(
-        "SELECT * FROM runs WHERE CASE WHEN ? IS NULL THEN parent IS NULL ELSE kind = ? END ORDER BY id DESC LIMIT ?",
-        kind, kind, limit,
-    )  # fmt: skip
+        f"{_SELECT} WHERE {where} AND deleted_at IS NULL ORDER BY id DESC LIMIT ?", *values, limit
+    )
     return _with_values(ledger, rows)
 
 
-def curve(ledger: Ledger, run: str, name: str, *, points: int = 400) -> tuple[list[int], list[float]]:
-    """Return a metric's steps and values, thinned to about ``points`` evenly spaced ones; the last is always there."""
-    rows = ledger.rows(
-        "SELECT step, value FROM (SELECT step, value, row_number() OVER (ORDER BY step DESC) - 1 AS back,"
-        " count(*) OVER () AS number FROM metrics WHERE run = ? AND name = ? AND value IS NOT NULL)"
-        " WHERE back % max(1, number / ?) = 0 ORDER BY step",
-        run, name, points,
-    )  # fmt: skip
-    return [row["step"] for row in rows], [row["value"] for row in rows]
+def of_ids(ledger: Ledger, ids: Sequence[str]) -> list[Run]:
+    """Return runs by their ids, in that order; one that is not there is left out."""
+    found: dict[str, Run] = {}
+    for start in range(0, len(ids), _SOME):
+        some = ids[start : start + _SOME]
+        rows = ledger.rows(f"{_SELECT} WHERE id IN ({','.join('?' * len(some))})", *some)
+        found |= {run.id: run for run in _with_values(ledger, rows)}
+    return [found[run] for run in ids if run in found]
 
 
 def children(ledger: Ledger, parent: str) -> list[Run]:
     """Return the runs nested in one, oldest first."""
-    return _with_values(ledger, ledger.rows("SELECT * FROM runs WHERE parent = ? ORDER BY id", parent))
+    return _with_values(ledger, ledger.rows(f"{_SELECT} WHERE parent = ? ORDER BY id", parent))
+
+
+def curve(ledger: Ledger, run: str, name: str, *, points: int = 400) -> tuple[list[int], list[float]]:
+    """Return a metric's steps and values, thinned to about ``points`` means; the last value is always there."""
+    pieces = curves.pieces(ledger.connection, run, name, most=points)
+    found = [(piece.last, piece.mean) for piece in pieces if math.isfinite(piece.mean)]
+    latest = ledger.row("SELECT step, value FROM latest_metrics WHERE run = ? AND name = ?", run, name)
+    if found and latest is not None and latest["value"] is not None:
+        found[-1] = (latest["step"], latest["value"])
+    return [step for step, _ in found], [value for _, value in found]
 
 
 def _with_values(ledger: Ledger, rows: Sequence[sqlite3.Row]) -> list[Run]:
-    ids = [row["id"] for row in rows]
-    params: dict[str, dict[str, str]] = {run: {} for run in ids}
-    metrics: dict[str, dict[str, float]] = {run: {} for run in ids}
-    for start in range(0, len(ids), 500):
-        some = ids[start : start + 500]
+    found: dict[str, Run] = {}
+    for row in rows:
+        ordered = row["out_of_order"]
+        found[row["id"]] = Run(
+            **{name: row[name] for name in _COLUMNS}, state=row["shown"] or "succeeded", ended_at=row["over"],
+            out_of_order=None if ordered is None else bool(ordered),
+        )  # fmt: skip
+    ids = list(found)
+    for start in range(0, len(ids), _SOME):
+        some = ids[start : start + _SOME]
         marks = ",".join("?" * len(some))
         for row in ledger.rows(f"SELECT run, name, text FROM params WHERE run IN ({marks})", *some):
-            params[row["run"]][row["name"]] = row["text"]
+            found[row["run"]].params[row["name"]] = row["text"]
         for row in ledger.rows(f"SELECT run, name, value FROM latest_metrics WHERE run IN ({marks})", *some):
             if row["value"] is not None:
-                metrics[row["run"]][row["name"]] = row["value"]
-    columns = [name for name in Run.__dataclass_fields__ if name not in ("params", "metrics")]
-    return [
-        Run(**{name: row[name] for name in columns}, params=params[row["id"]], metrics=metrics[row["id"]])
-        for row in rows
-    ]
+                found[row["run"]].metrics[row["name"]] = row["value"]
+        for row in ledger.rows(f"SELECT run, name, text FROM tags WHERE run IN ({marks})", *some):
+            found[row["run"]].tags[row["name"]] = row["text"]
+        for row in ledger.rows(
+            f"SELECT run, name, blob, size FROM artifacts WHERE run IN ({marks}) ORDER BY name", *some
+        ):
+            found[row["run"]].artifacts.append(Artifact(row["name"], row["blob"], row["size"]))
+    return list(found.values())

@@ -364,7 +364,7 @@ class Cycle:
         rows = witness.rows(self.root, "SELECT * FROM jobs WHERE name = ?", plan.mark)
         told = [line for line in witness.evidence(self.evidence) if line.get("mark") == plan.mark]
         (metrics,) = witness.rows(
-            self.root, "SELECT count(*) AS number FROM metrics WHERE run IN (SELECT id FROM jobs WHERE name = ?)", plan.mark
+            self.root, "SELECT coalesce(sum(number), 0) AS number FROM metric_chunks WHERE run IN (SELECT id FROM jobs WHERE name = ?)", plan.mark
         ) or [{"number": 0}]  # fmt: skip
         return Facts(
             plan, told, rows, self.record(plan), frozenset(self.hurt.get(plan.mark, ())), survivors,

@@ -69,7 +69,7 @@ def test_the_terminal_learns_predicts_and_shows_the_board(flowers, snapml, proje
     assert "flowers-target@1" in done.stdout
     assert "not chance" in done.stdout
     assert "95% interval" in done.stdout
-    assert "trying logistic_regression" in done.stderr, "a log shows what is being done, a line each"
+    assert "% trying " in done.stderr, "a log shows what is being done, a line each"
     board = json.loads(snapml("leaderboard", "--json").stdout)
     assert (board["model"], board["metric"]) == ("flowers-target@1", "log_loss")
     assert board["held_out"]["could_be_chance"] is False

@@ -10,11 +10,11 @@ import pytest
 
 from snapml_lab.errors import NotFoundError
 from snapml_lab.jobs import logs, queue
-from snapml_lab.jobs.ingest import ingest
 from snapml_lab.jobs.model import State
 from snapml_lab.jobs.tick import tick
 from snapml_lab.registry import versions
 from snapml_lab.tracking import runs
+from snapml_lab.tracking.ingest import Source, ingest
 
 FLOW = ["queued", "starting", "running", "succeeded"]
 
@@ -171,12 +171,15 @@ def test_what_a_payload_reports_reaches_the_ledger_exactly_once(ws, submit, fini
     job = finish(submit(_dedent(source)))
     assert job.state is State.SUCCEEDED, job.error_message
     for _ in range(2):  # whoever reads again finds nothing new
-        assert ingest(ws.ledger, ws.blobs, job.id, folder(job)) == 0
+        assert ingest(ws.ledger, ws.blobs, Source("jobs", job.id, folder(job).path)) == 0
         tick(ws)
     run = runs.get(ws.ledger, job.id)
     assert run.params == {"depth": "3", "kind": "tree"}
     assert run.metrics == {"loss": 1 / 50}
-    assert len(ws.ledger.rows("SELECT 1 FROM metrics WHERE run = ? AND name = 'loss'", job.id)) == 50
+    assert (
+        ws.ledger.row("SELECT number FROM latest_metrics WHERE run = ? AND name = 'loss'", job.id)["number"]
+        == 50
+    )
     (trial,) = runs.children(ws.ledger, job.id)
     assert (trial.name, trial.params, trial.metrics) == ("first", {"a": "1"}, {"score": 0.5})
     (model,) = versions.of_run(ws.ledger, job.id)

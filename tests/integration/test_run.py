@@ -331,7 +331,10 @@ def test_bars_of_tqdm_and_metrics_of_trainers_are_recognised(ws, project, until)
     assert 0 < seen.progress < 1
     assert "epoch" in seen.message
     assert job.result(SECONDS) == 0
-    assert ws.ledger.row("SELECT value FROM metrics WHERE run = ? AND name = 'loss'", job.id)["value"] == 0.25
+    assert (
+        ws.ledger.row("SELECT value FROM latest_metrics WHERE run = ? AND name = 'loss'", job.id)["value"]
+        == 0.25
+    )
 
 
 @pytest.fixture

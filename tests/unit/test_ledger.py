@@ -35,7 +35,7 @@ def tables(path: Path) -> set[str]:
 
 def test_a_new_ledger_has_the_newest_schema(ledger: Ledger):
     assert ledger.connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
-    assert {"jobs", "runs", "metrics", "params", "model_versions", "audit"} <= tables(ledger.path)
+    assert {"jobs", "runs", "metric_chunks", "params", "model_versions", "audit"} <= tables(ledger.path)
 
 
 def test_opening_again_changes_nothing(ledger: Ledger):

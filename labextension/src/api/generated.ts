@@ -352,7 +352,8 @@ export interface AuditList {
 /**
  * One row: who did what through which surface.
  *
- * ``outcome``: ``begun``, ``done``, ``fault`` or an error's code; ``of``: the row whose attempt this one ends.
+ * ``outcome``: ``begun``, ``done``, ``fault`` or an error's code; ``of``: the row whose attempt this one ends; ``sha256``: its link
+ * in the chain.
  */
 export interface AuditRow {
   actor: string;
@@ -363,6 +364,7 @@ export interface AuditRow {
   outcome: string;
   role: string;
   seq: number;
+  sha256: string;
   surface: string;
 }
 export interface AutomlParams {
@@ -856,14 +858,18 @@ export interface ModelList {
  * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
  */
 export interface ModelView {
+  actor: string;
+  base: string | null;
   blob: string;
   created_at: string;
   evidence: {
     [k: string]: unknown;
   };
+  example: string | null;
   format: string;
   id: string;
   name: string;
+  note: string | null;
   run: string | null;
   signature: {
     [k: string]: unknown;
@@ -1109,12 +1115,17 @@ export interface Difference {
  * A run: its parameters, the latest value of each metric, and where it came from.
  */
 export interface RunView {
+  actor: string;
+  artifacts: ArtifactView[];
   cell_id: string | null;
   cell_sha256: string | null;
   dataset: string | null;
+  deleted_at: string | null;
+  ended_at: string | null;
   environment: string | null;
   execution_count: number | null;
   git_commit: string | null;
+  git_diff: string | null;
   id: string;
   job: string | null;
   kind: string;
@@ -1122,12 +1133,27 @@ export interface RunView {
     [k: string]: number;
   };
   name: string;
+  note: string | null;
   notebook: string | null;
+  out_of_order: boolean | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  session: string | null;
   started_at: string;
+  state: string;
+  tags: {
+    [k: string]: string;
+  };
+}
+/**
+ * A file or folder kept with a run. ``blob``: SHA-256 of its content; ``size`` in bytes.
+ */
+export interface ArtifactView {
+  blob: string;
+  name: string;
+  size: number;
 }
 export interface RunsListParams {
   /**

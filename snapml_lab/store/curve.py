@@ -1,0 +1,222 @@
+"""A metric's points in the ledger: packed in chunks with a summary each, so that a million draw as fast as a thousand.
+
+A chunk holds up to 512 points, in the order they were logged, as three packed arrays (steps int64, times and values
+float64, native byte order of x86-64 and ARM: little-endian) beside its least and greatest value, so that a curve is
+thinned by reading summaries alone. ``latest_metrics`` keeps the last, least and greatest value of each metric, typed
+and indexed, for searching. Standard library only.
+"""
+
+import math
+import sqlite3
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CHUNK = 512
+"""Points of a full chunk: 12 KiB, which an append to the last one writes again."""
+
+Point = tuple[int, float, float | None]
+"""Step, time in seconds since the epoch, value (None or NaN: it was no number)."""
+
+
+class Piece(NamedTuple):
+    """One stretch of a thinned curve: ``number`` points from ``first`` to ``last`` step.
+
+    ``low`` and ``high`` are its extremes with their steps, ``mean`` its mean; all NaN where it holds no number.
+    """
+
+    first: int
+    last: int
+    number: int
+    low: float
+    low_step: int
+    high: float
+    high_step: int
+    mean: float
+
+
+def append(connection: sqlite3.Connection, run: str, name: str, points: Sequence[Point]) -> None:
+    """Add points to a metric's curve, inside a transaction.
+
+    Raises:
+        sqlite3.IntegrityError: there is no such run.
+    """
+    if not points:
+        return
+    last = connection.execute(
+        "SELECT chunk, number, steps, ats, numbers FROM metric_chunks WHERE run = ? AND name = ?"
+        " ORDER BY chunk DESC LIMIT 1",
+        (run, name),
+    ).fetchone()
+    steps, ats, values = array("q"), array("d"), array("d")
+    index = 0
+    if last is not None:
+        index = last[0]
+        if last[1] < CHUNK:
+            _unpack(steps, last[2])
+            _unpack(ats, last[3])
+            _unpack(values, last[4])
+        else:
+            index += 1
+    steps.extend(point[0] for point in points)
+    ats.extend(point[1] for point in points)
+    values.extend(math.nan if point[2] is None else point[2] for point in points)
+    for start in range(0, len(steps), CHUNK):
+        end = start + CHUNK
+        _put(connection, run, name, index, steps[start:end], ats[start:end], values[start:end])
+        index += 1
+    _remember(connection, run, name, points)
+
+
+def points(connection: sqlite3.Connection, run: str, name: str) -> list[Point]:
+    """Return every point of a metric in order of step, those of one step in the order they were logged."""
+    steps, ats, values = array("q"), array("d"), array("d")
+    for row in connection.execute(
+        "SELECT steps, ats, numbers FROM metric_chunks WHERE run = ? AND name = ? ORDER BY chunk", (run, name)
+    ):
+        _unpack(steps, row[0])
+        _unpack(ats, row[1])
+        _unpack(values, row[2])
+    found: list[Point] = list(zip(steps, ats, values, strict=True))
+    if any(found[i][0] > found[i + 1][0] for i in range(len(found) - 1)):
+        found.sort(key=lambda point: point[0])
+    return found
+
+
+def pieces(
+    connection: sqlite3.Connection,
+    run: str,
+    name: str,
+    *,
+    most: int,
+    start: int | None = None,
+    stop: int | None = None,
+) -> list[Piece]:
+    """Return a metric's curve in at most about ``most`` pieces, in order of step; few points are a piece each.
+
+    Args:
+        connection: of the ledger.
+        run: id of the run.
+        name: the metric.
+        most: how many pieces a chart can show.
+        start: first step wanted; default: the first there is.
+        stop: last step wanted; default: the last there is.
+    """
+    low = -(2**63) if start is None else start
+    high = 2**63 - 1 if stop is None else stop
+    rows = connection.execute(
+        "SELECT chunk, number, first_step, last_step, in_order, low, low_step, high, high_step, total"
+        " FROM metric_chunks WHERE run = ? AND name = ? ORDER BY chunk",
+        (run, name),
+    ).fetchall()
+    straight = all(row[4] for row in rows) and all(rows[i][3] <= rows[i + 1][2] for i in range(len(rows) - 1))
+    if not straight:
+        return _thin([p for p in points(connection, run, name) if low <= p[0] <= high], most)
+    rows = [row for row in rows if row[3] >= low and row[2] <= high]
+    whole = sum(row[1] for row in rows)
+    if not rows or whole <= most or len(rows) < most // 4:
+        return _thin(_some(connection, run, name, rows, low, high), most)
+    size = -(-len(rows) // most)
+    return [_joined(rows[i : i + size]) for i in range(0, len(rows), size)]
+
+
+def _some(
+    connection: sqlite3.Connection, run: str, name: str, rows: Sequence[sqlite3.Row], low: int, high: int
+) -> list[Point]:
+    """Return the points of a stretch of chunks between two steps."""
+    if not rows:
+        return []
+    found: list[Point] = []
+    for row in connection.execute(
+        "SELECT steps, ats, numbers FROM metric_chunks WHERE run = ? AND name = ? AND chunk BETWEEN ? AND ?"
+        " ORDER BY chunk",
+        (run, name, rows[0][0], rows[-1][0]),
+    ):
+        steps, ats, values = array("q"), array("d"), array("d")
+        _unpack(steps, row[0])
+        _unpack(ats, row[1])
+        _unpack(values, row[2])
+        found += [p for p in zip(steps, ats, values, strict=True) if low <= p[0] <= high]
+    return found
+
+
+def _thin(found: Sequence[Point], most: int) -> list[Piece]:
+    size = max(1, -(-len(found) // most))
+    return [_summed(found[i : i + size]) for i in range(0, len(found), size)]
+
+
+def _summed(some: Sequence[Point]) -> Piece:
+    known = [(value, step) for step, _, value in some if value is not None and math.isfinite(value)]
+    if not known:
+        return Piece(some[0][0], some[-1][0], len(some), math.nan, some[0][0], math.nan, some[0][0], math.nan)
+    low, high = min(known), max(known)
+    mean = sum(value for value, _ in known) / len(known)
+    return Piece(some[0][0], some[-1][0], len(some), low[0], low[1], high[0], high[1], mean)
+
+
+def _joined(rows: Sequence[sqlite3.Row]) -> Piece:
+    known = [row for row in rows if row[5] is not None]
+    number = sum(row[1] for row in rows)
+    if not known:
+        first = rows[0][2]
+        return Piece(first, rows[-1][3], number, math.nan, first, math.nan, first, math.nan)
+    low = min(known, key=lambda row: row[5])
+    high = max(known, key=lambda row: row[7])
+    mean = sum(row[9] for row in known) / sum(row[1] for row in known)
+    return Piece(rows[0][2], rows[-1][3], number, low[5], low[6], high[7], high[8], mean)
+
+
+def _put(
+    connection: sqlite3.Connection, run: str, name: str, chunk: int,
+    steps: "array[int]", ats: "array[float]", values: "array[float]",
+) -> None:  # fmt: skip
+    known = [(value, step) for value, step in zip(values, steps, strict=True) if math.isfinite(value)]
+    low, low_step = min(known, default=(None, None))
+    high, high_step = max(known, default=(None, None))
+    in_order = all(steps[i] <= steps[i + 1] for i in range(len(steps) - 1))
+    # Without a number among them the mean of the others counts: the sum is taken as if each had it.
+    total = sum(value for value, _ in known) * len(steps) / max(len(known), 1)
+    connection.execute(
+        "INSERT INTO metric_chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (run, name, chunk) DO UPDATE SET number = excluded.number, first_step = excluded.first_step,"
+        " last_step = excluded.last_step, in_order = excluded.in_order, low = excluded.low, low_step = excluded.low_step,"
+        " high = excluded.high, high_step = excluded.high_step, total = excluded.total, steps = excluded.steps,"
+        " ats = excluded.ats, numbers = excluded.numbers",
+        (run, name, chunk, len(steps), min(steps), max(steps), int(in_order), low, low_step, high, high_step, total,
+         _packed(steps), _packed(ats), _packed(values)),
+    )  # fmt: skip
+
+
+def _remember(connection: sqlite3.Connection, run: str, name: str, found: Sequence[Point]) -> None:
+    """Keep the value of the latest step, and the least and greatest of all, where they can be searched."""
+    step, at, value = max(enumerate(found), key=lambda item: (item[1][0], item[0]))[1]
+    known = [p[2] for p in found if p[2] is not None and math.isfinite(p[2])]
+    connection.execute(
+        "INSERT INTO latest_metrics (run, name, step, value, at, low, high, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (run, name) DO UPDATE SET"
+        " value = CASE WHEN excluded.step >= step THEN excluded.value ELSE value END,"
+        " at = CASE WHEN excluded.step >= step THEN excluded.at ELSE at END,"
+        " step = max(step, excluded.step), low = min(coalesce(low, excluded.low), coalesce(excluded.low, low)),"
+        " high = max(coalesce(high, excluded.high), coalesce(excluded.high, high)), number = number + excluded.number",
+        (run, name, step, _finite(value), at, min(known, default=None), max(known, default=None), len(found)),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _packed(numbers: "array[int] | array[float]") -> bytes:
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _unpack(into: "array[int] | array[float]", content: bytes) -> None:
+    found = array(into.typecode)
+    found.frombytes(content)
+    if sys.byteorder == "big":
+        found.byteswap()
+    into.extend(found)
