@@ -8,6 +8,7 @@ from typing import Any
 
 from snapml_lab import ids
 from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.registry import aliases
 from snapml_lab.store.ledger import Ledger, bump
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -86,15 +87,20 @@ def register(
 
 
 def find(ledger: Ledger, reference: str) -> ModelVersion:
-    """Return ``name`` (its latest version) or ``name@version``.
+    """Return ``name`` (its latest version), ``name@version`` or ``name@alias``.
 
     Raises:
         NotFoundError: there is none; the message offers what there is.
-        InvalidInputError: the version is not a number.
+        InvalidInputError: the version is neither a number nor an alias of the model.
     """
     name, at, version = reference.partition("@")
     if at and not version.isdigit():
-        raise InvalidInputError.of("model", reference, "NAME or NAME@VERSION with a whole number")
+        version = aliases.version(ledger, "model", name, version) or ""
+        if not version:
+            raise InvalidInputError.of(
+                "model", reference, "NAME, NAME@VERSION with a whole number, or NAME@ALIAS that stands for one",
+                f"Its aliases: {', '.join(row['alias'] for row in aliases.of(ledger, 'model', name)) or 'none yet'}.",
+            )  # fmt: skip
     row = ledger.row(
         "SELECT * FROM model_versions WHERE name = ? AND (? OR version = ?) ORDER BY version DESC LIMIT 1",
         name, not at, int(version or 0),
