@@ -80,7 +80,9 @@ class RunComparison(View):
         chosen = [
             item
             for item in self.differences
-            if item.kind in ("param", "metric") and not item.name.startswith(_SYSTEM)
+            if item.kind in ("param", "metric")
+            and not item.name.startswith(_SYSTEM)
+            and len({value for value in item.values if value is not None}) > 1
         ]
         axes = [Axis(item.name, item.values) for item in chosen][:10]
         if len(axes) < 2:
