@@ -42,6 +42,8 @@ class RunView(View):
     git_diff: str | None
     session: str | None
     out_of_order: bool | None
+    out_of_order_why: str | None
+    script: str | None
     actor: str
     state: str
     ended_at: str | None

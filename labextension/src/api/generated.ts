@@ -1136,10 +1136,12 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   started_at: string;
   state: string;
