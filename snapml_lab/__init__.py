@@ -19,7 +19,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 FACE = (
-    "ask", "audit", "automl", "cost", "data", "deploy", "endpoints", "eval", "evaluation", "finetune", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "predict", "prices", "queue", "requests", "run", "runs",
+    "ask", "audit", "autolog", "automl", "cost", "data", "deploy", "endpoints", "eval", "evaluation", "finetune", "jobs", "keys", "leaderboard", "leases", "models", "pipeline", "predict", "prices", "queue", "requests", "run", "runs",
     "sample", "status", "training", "undeploy",
 )  # fmt: skip
 """The first words of the commands Python has. A subpackage of the same name is imported as ever; what one sees as an

@@ -46,7 +46,7 @@ _PYTHON = ("python", "python3")
 _LONGEST_NAME = 100
 
 
-@command("run", effect=Effect.EXECUTE, heavy=True)
+@command("run", effect=Effect.EXECUTE, heavy=True, python="jobs run")
 def run(
     ws: Workspace,
     what: Annotated[

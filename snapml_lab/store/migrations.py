@@ -282,6 +282,8 @@ CREATE INDEX runs_revision ON runs (revision);
 CREATE INDEX runs_kind ON runs (kind, id);
 CREATE INDEX runs_name ON runs (name, id);
 CREATE INDEX runs_dataset ON runs (dataset);
+DROP INDEX runs_parent;
+CREATE INDEX runs_parent ON runs (parent, id);
 
 CREATE TABLE tags (
     run TEXT NOT NULL REFERENCES runs (id),
@@ -297,6 +299,7 @@ CREATE TABLE artifacts (
     name TEXT NOT NULL,
     blob TEXT NOT NULL,
     size INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
     at REAL NOT NULL,
     PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;

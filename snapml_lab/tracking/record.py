@@ -82,8 +82,11 @@ def nested(connection: sqlite3.Connection, parent: str, event: dict[str, Any], r
 
 
 def log_param(connection: sqlite3.Connection, run: str, name: str, value: object) -> None:
-    """Set a parameter; a number is kept as one, too, for searching."""
-    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Set a parameter; a number, or the text of one, is kept as a number, too, for searching."""
+    try:
+        number = None if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # refused just below
+    except (TypeError, ValueError, OverflowError):
+        number = None
     connection.execute("INSERT OR REPLACE INTO params VALUES (?, ?, ?, ?)", (run, name, number, str(value)))
 
 
@@ -93,7 +96,9 @@ def log_tag(connection: sqlite3.Connection, run: str, name: str, value: object) 
 
 
 def log_artifact(
-    connection: sqlite3.Connection, run: str, name: str, blob: str, size: int, at: float
+    connection: sqlite3.Connection, run: str, name: str, blob: str, size: int, at: float, *, folder: bool
 ) -> None:
-    """Name a kept file of a run; a later one of that name takes its place."""
-    connection.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?)", (run, name, blob, size, at))
+    """Name a kept file or folder of a run; a later one of that name takes its place."""
+    connection.execute(
+        "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", (run, name, blob, size, int(folder), at)
+    )

@@ -25,6 +25,7 @@ class Artifact:
     name: str
     blob: str
     size: int
+    folder: bool
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ def _with_values(ledger: Ledger, rows: Sequence[sqlite3.Row]) -> list[Run]:
         for row in ledger.rows(f"SELECT run, name, text FROM tags WHERE run IN ({marks})", *some):
             found[row["run"]].tags[row["name"]] = row["text"]
         for row in ledger.rows(
-            f"SELECT run, name, blob, size FROM artifacts WHERE run IN ({marks}) ORDER BY name", *some
+            f"SELECT run, name, blob, size, folder FROM artifacts WHERE run IN ({marks}) ORDER BY name", *some
         ):
-            found[row["run"]].artifacts.append(Artifact(row["name"], row["blob"], row["size"]))
+            found[row["run"]].artifacts.append(
+                Artifact(row["name"], row["blob"], row["size"], bool(row["folder"]))
+            )
     return list(found.values())

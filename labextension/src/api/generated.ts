@@ -190,18 +190,18 @@ export interface Commands {
     result: LeasesView;
   };
   /**
-   * Merge an adapter into its base, as a whole model version.
-   */
-  merge: {
-    params: MergeParams;
-    result: JobView;
-  };
-  /**
    * List model versions, newest first.
    */
   'models/list': {
     params: ModelsListParams;
     result: ModelList;
+  };
+  /**
+   * Merge an adapter into its base, as a whole model version.
+   */
+  'models/merge': {
+    params: ModelsMergeParams;
+    result: JobView;
   };
   /**
    * Show a model version: what it reads, its evidence, the run that made it.
@@ -288,11 +288,32 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show what differs between two or more runs.
+   * Show what differs between two or more runs: parameters, figures, curves, code and data.
    */
   'runs/compare': {
     params: RunsCompareParams;
     result: RunComparison;
+  };
+  /**
+   * Draw a metric of one or more runs over their steps; a million points are thinned in the ledger.
+   */
+  'runs/curve': {
+    params: RunsCurveParams;
+    result: CurveList;
+  };
+  /**
+   * Put runs away, with those nested in them: no list has them any more. Undo it: snapml runs restore.
+   */
+  'runs/delete': {
+    params: RunsDeleteParams;
+    result: RunList;
+  };
+  /**
+   * Copy a file or folder kept with a run to where one can work with it.
+   */
+  'runs/fetch': {
+    params: RunsFetchParams;
+    result: Fetched;
   };
   /**
    * List runs, newest first; trials of a search are listed with --kind trial.
@@ -302,10 +323,31 @@ export interface Commands {
     result: RunList;
   };
   /**
-   * Show a run: parameters, metrics, and where it came from.
+   * Bring back runs that were deleted, with those nested in them.
+   */
+  'runs/restore': {
+    params: RunsRestoreParams;
+    result: RunList;
+  };
+  /**
+   * Find runs by a condition on metrics, parameters, tags and what they came from; nested ones, too.
+   */
+  'runs/search': {
+    params: RunsSearchParams;
+    result: RunList;
+  };
+  /**
+   * Show a run: figures, curves, parameters, nested runs, models, and where it came from.
    */
   'runs/show': {
     params: RunsShowParams;
+    result: RunPage;
+  };
+  /**
+   * Set tags of a run (an empty value removes one), or a note about it.
+   */
+  'runs/tag': {
+    params: RunsTagParams;
     result: RunView;
   };
   /**
@@ -835,13 +877,6 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
-export interface MergeParams {
-  /**
-   * a model: NAME or NAME@VERSION
-   */
-  model: string;
-  name?: string | null;
-}
 export interface ModelsListParams {
   /**
    * how many at most
@@ -877,6 +912,13 @@ export interface ModelView {
   size: number;
   task: string;
   version: number;
+}
+export interface ModelsMergeParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+  name?: string | null;
 }
 export interface ModelsShowParams {
   /**
@@ -1091,17 +1133,49 @@ export interface RunParams {
 }
 export interface RunsCompareParams {
   /**
+   * runs: ids, the ends of ids, or names
+   *
    * @minItems 1
    */
   run: [string, ...string[]];
+  smooth?: number;
 }
 /**
  * What differs between runs; what is the same is left out and counted.
+ *
+ * ``code``: the difference of the sources of the first two runs' cells, as a unified diff; ``data``: what differs between
+ * the tables they read; ``curves``: metrics that more than one of them logged over steps, over each other.
  */
 export interface RunComparison {
+  code: string | null;
+  curves: CurveList[];
+  data: string[];
   differences: Difference[];
   runs: RunView[];
   same: number;
+}
+/**
+ * Curves of one metric over each other.
+ */
+export interface CurveList {
+  curves: CurveView[];
+  metric: string;
+}
+/**
+ * A metric of a run over its steps, thinned to what a chart can show.
+ *
+ * Each point stands for a stretch of steps: ``steps`` is its last, ``values`` its mean (smoothed where asked for),
+ * ``low`` and ``high`` its extremes; None where there was no number. ``number`` points were logged in all.
+ */
+export interface CurveView {
+  high: (number | null)[];
+  low: (number | null)[];
+  metric: string;
+  name: string;
+  number: number;
+  run: string;
+  steps: number[];
+  values: (number | null)[];
 }
 /**
  * One thing that is not the same in all runs compared; a value a run, None where it has none.
@@ -1112,7 +1186,9 @@ export interface Difference {
   values: (string | null)[];
 }
 /**
- * A run: its parameters, the latest value of each metric, and where it came from.
+ * A run: its parameters, the value of each metric at its latest step, and where it came from.
+ *
+ * ``state`` is as a job's; ``lost``: its process ended without a word.
  */
 export interface RunView {
   actor: string;
@@ -1136,7 +1212,6 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
-  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
@@ -1154,12 +1229,61 @@ export interface RunView {
  */
 export interface ArtifactView {
   blob: string;
+  folder: boolean;
   name: string;
+  size: number;
+}
+export interface RunsCurveParams {
+  /**
+   * a metric's name
+   */
+  metric: string;
+  points?: number;
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+  smooth?: number;
+  start?: number | null;
+  stop?: number | null;
+}
+export interface RunsDeleteParams {
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+}
+/**
+ * Runs in the order asked for; ``more``: there are others that fit.
+ */
+export interface RunList {
+  more?: boolean;
+  runs: RunView[];
+}
+export interface RunsFetchParams {
+  name: string;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  to?: string | null;
+}
+/**
+ * A file or folder of a run, copied to ``path``.
+ */
+export interface Fetched {
+  name: string;
+  path: string;
+  run: string;
   size: number;
 }
 export interface RunsListParams {
   /**
-   * automl, trial, notebook …
+   * run, automl, trial, notebook …
    */
   kind?: string | null;
   /**
@@ -1167,17 +1291,101 @@ export interface RunsListParams {
    */
   limit?: number;
 }
-/**
- * Runs, newest first.
- */
-export interface RunList {
-  runs: RunView[];
+export interface RunsRestoreParams {
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+}
+export interface RunsSearchParams {
+  ascending?: boolean;
+  by?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  /**
+   * a condition, as metric.auc > 0.9 and param.lr < 1e-3
+   */
+  where: string;
 }
 export interface RunsShowParams {
   /**
    * a run: its id, the end of it, its name, or last
    */
   run: string;
+}
+/**
+ * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
+ *
+ * ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+ * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
+ */
+export interface RunPage {
+  actor: string;
+  artifacts: ArtifactView[];
+  cell_id: string | null;
+  cell_sha256: string | null;
+  curves: CurveView[];
+  dataset: string | null;
+  dataset_name: string | null;
+  deleted_at: string | null;
+  diff: string | null;
+  ended_at: string | null;
+  environment: string | null;
+  execution_count: number | null;
+  figures: MetricView[];
+  git_commit: string | null;
+  git_diff: string | null;
+  id: string;
+  job: string | null;
+  kind: string;
+  metrics: {
+    [k: string]: number;
+  };
+  models: string[];
+  name: string;
+  nested: RunView[];
+  note: string | null;
+  notebook: string | null;
+  out_of_order: boolean | null;
+  params: {
+    [k: string]: string;
+  };
+  parent: string | null;
+  script: string | null;
+  session: string | null;
+  since: string;
+  source: string | null;
+  started_at: string;
+  state: string;
+  tags: {
+    [k: string]: string;
+  };
+  why_out_of_order: string | null;
+}
+/**
+ * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.
+ */
+export interface MetricView {
+  high: number | null;
+  last: number | null;
+  low: number | null;
+  name: string;
+  number: number;
+  step: number;
+}
+export interface RunsTagParams {
+  note?: string | null;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  tags?: {
+    [k: string]: unknown;
+  } | null;
 }
 export interface SampleLlmParams {
   again?: boolean;
