@@ -163,7 +163,7 @@ def curve(
 def _origin(view: RunView) -> dict[str, str]:
     order = None if view.out_of_order is None else str(view.out_of_order)
     fields = {
-        "notebook": view.notebook, "cell": view.cell_id, "cell source": view.cell_sha256, "git": view.git_commit,
+        "notebook": view.notebook, "script": view.script, "cell": view.cell_id, "cell source": view.cell_sha256, "git": view.git_commit,
         "uncommitted": view.git_diff, "environment": view.environment, "data": view.dataset, "out of order": order,
         "by": view.actor or None,
     }  # fmt: skip

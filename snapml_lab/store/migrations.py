@@ -404,6 +404,9 @@ CREATE TABLE merged_audit (
 
 ALTER TABLE api_keys ADD COLUMN role TEXT NOT NULL DEFAULT 'developer';
 ALTER TABLE api_keys ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE runs ADD COLUMN out_of_order_why TEXT;
+ALTER TABLE runs ADD COLUMN script TEXT;
 """
 
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third, _fourth]

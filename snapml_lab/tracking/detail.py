@@ -8,7 +8,7 @@ from snapml_lab.errors import SnapmlError
 from snapml_lab.registry import versions
 from snapml_lab.stats import smoothed
 from snapml_lab.store import curve as curves
-from snapml_lab.tracking import runs
+from snapml_lab.tracking import provenance, runs
 from snapml_lab.tracking.view import CurveView, MetricView, RunPage, RunView
 from snapml_lab.workspace import Workspace
 
@@ -24,7 +24,8 @@ def page(ws: Workspace, run: runs.Run) -> RunPage:
     drawn = [item for item in figures if item.number > 1][:_CHARTS]
     nested = runs.children(ws.ledger, run.id)[:_NESTED]
     return RunPage.of(
-        run, source=source(ws, run.cell_sha256), diff=_diff(ws, run), why_out_of_order=None, since="unknown",
+        run, source=source(ws, run.cell_sha256), diff=_diff(ws, run), why_out_of_order=run.out_of_order_why,
+        since=provenance.since(ws, run).state,
         dataset_name=dataset_name(ws, run.dataset), figures=figures,
         curves=[curve(ws, run, item.name, points=_POINTS) for item in drawn],
         nested=[RunView.of(child) for child in nested],

@@ -51,6 +51,8 @@ class Run:
     git_diff: str | None
     session: str | None
     out_of_order: bool | None
+    out_of_order_why: str | None
+    script: str | None
     actor: str
     state: str
     ended_at: float | None

@@ -45,6 +45,7 @@ class RunView(View):
     git_diff: str | None
     session: str | None
     out_of_order: bool | None
+    script: str | None
     actor: str
     state: str
     ended_at: str | None
@@ -83,7 +84,7 @@ class RunView(View):
         order = {True: "cells were run out of order, or edited since", False: "cells ran from top to bottom"}
         found = {
             "id": self.id, "started": self.started_at, "ended": self.ended_at, "by": self.actor or None,
-            "note": self.note, "notebook": self.notebook, "cell": self.cell_id, "cell source": self.cell_sha256,
+            "note": self.note, "script": self.script, "notebook": self.notebook, "cell": self.cell_id, "cell source": self.cell_sha256,
             "order": None if self.out_of_order is None else order[self.out_of_order], "git": self.git_commit,
             "environment": self.environment, "data": self.dataset, "part of": self.parent, "deleted": self.deleted_at,
         }  # fmt: skip

@@ -1356,6 +1356,7 @@ export interface RunView {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   started_at: string;
   state: string;
@@ -1494,6 +1495,7 @@ export interface RunPage {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   since: string;
   source: string | null;
