@@ -1352,6 +1352,7 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
@@ -1460,7 +1461,7 @@ export interface RunsShowParams {
 /**
  * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
  *
- * ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+ * ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
  * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
  */
 export interface RunPage {
@@ -1491,6 +1492,7 @@ export interface RunPage {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
@@ -1498,13 +1500,13 @@ export interface RunPage {
   script: string | null;
   session: string | null;
   since: string;
+  since_words: string;
   source: string | null;
   started_at: string;
   state: string;
   tags: {
     [k: string]: string;
   };
-  why_out_of_order: string | null;
 }
 /**
  * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.
