@@ -26,7 +26,7 @@ def page(ws: Workspace, run: runs.Run) -> RunPage:
     nested = runs.children(ws.ledger, run.id)[:_NESTED]
     return RunPage.of(
         run, source=provenance.source(ws, run.cell_sha256) if run.cell_sha256 else None, diff=_diff(ws, run),
-        since=provenance.since(ws, run).state,
+        since=since.state, since_words=since.words,
         dataset_name=dataset_name(ws, run.dataset), figures=figures,
         curves=[curve(ws, run, item.name, points=_POINTS) for item in drawn],
         nested=[RunView.of(child) for child in nested],

@@ -47,7 +47,6 @@ class RunView(View):
     out_of_order: bool | None
     out_of_order_why: str | None
     script: str | None
-    script: str | None
     actor: str
     state: str
     ended_at: str | None
