@@ -251,6 +251,13 @@ export interface Commands {
     result: LeasesView;
   };
   /**
+   * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
+   */
+  'models/add': {
+    params: ModelsAddParams;
+    result: ModelView;
+  };
+  /**
    * Make the card of a model version from the record: data, evidence with intervals, run, approvals, known limits.
    */
   'models/card': {
@@ -1152,6 +1159,56 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
+export interface ModelsAddParams {
+  base?: string | null;
+  /**
+   * a,b,c
+   */
+  classes?: string | null;
+  example?: string | null;
+  held_out?: string | null;
+  /**
+   * a fitted model's name in the notebook, or a file or folder
+   */
+  model: string;
+  name?: string | null;
+  note?: string | null;
+  run?: string | null;
+  target?: string;
+  trust?: boolean;
+}
+/**
+ * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
+ *
+ * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
+ * those of its run.
+ */
+export interface ModelView {
+  actor: string;
+  aliases: string[];
+  base: string | null;
+  blob: string;
+  cell_id: string | null;
+  created_at: string;
+  evidence: {
+    [k: string]: unknown;
+  };
+  example: string | null;
+  format: string;
+  id: string;
+  name: string;
+  note: string | null;
+  notebook: string | null;
+  run: string | null;
+  run_name: string | null;
+  signature: {
+    [k: string]: unknown;
+  };
+  size: number;
+  stage: string;
+  task: string;
+  version: number;
+}
 export interface ModelsCardParams {
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
@@ -1250,38 +1307,6 @@ export interface ModelsListParams {
  */
 export interface ModelList {
   models: ModelView[];
-}
-/**
- * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
- *
- * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
- * those of its run.
- */
-export interface ModelView {
-  actor: string;
-  aliases: string[];
-  base: string | null;
-  blob: string;
-  cell_id: string | null;
-  created_at: string;
-  evidence: {
-    [k: string]: unknown;
-  };
-  example: string | null;
-  format: string;
-  id: string;
-  name: string;
-  note: string | null;
-  notebook: string | null;
-  run: string | null;
-  run_name: string | null;
-  signature: {
-    [k: string]: unknown;
-  };
-  size: number;
-  stage: string;
-  task: string;
-  version: number;
 }
 export interface ModelsMergeParams {
   /**
