@@ -190,7 +190,21 @@ export interface Commands {
     result: LeasesView;
   };
   /**
-   * List model versions, newest first.
+   * Make the card of a model version from the record: data, evidence with intervals, run, approvals, known limits.
+   */
+  'models/card': {
+    params: ModelsCardParams;
+    result: Card;
+  };
+  /**
+   * Show where a model version comes from and where it went: data, code, environment, runs, deployments, evals.
+   */
+  'models/lineage': {
+    params: ModelsLineageParams;
+    result: LineageView;
+  };
+  /**
+   * List model versions, newest first, with their aliases and stages.
    */
   'models/list': {
     params: ModelsListParams;
@@ -204,7 +218,21 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show a model version: what it reads, its evidence, the run that made it.
+   * Write a note on a model version; it is on its card. Without a text the note is taken away.
+   */
+  'models/note': {
+    params: ModelsNoteParams;
+    result: ModelView;
+  };
+  /**
+   * Write the card of a model version to a file, as a page, as Markdown, or as text.
+   */
+  'models/print': {
+    params: ModelsPrintParams;
+    result: Card;
+  };
+  /**
+   * Show a model version: what it reads, its evidence, its aliases, the run that made it.
    */
   'models/show': {
     params: ModelsShowParams;
@@ -877,11 +905,98 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
+export interface ModelsCardParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+}
+/**
+ * What the record says of a model version. ``path``: the file it was written to, too.
+ */
+export interface Card {
+  limits: string[];
+  measured: Measured | null;
+  note: string | null;
+  path?: string | null;
+  reference: string;
+  sections: Section[];
+  summary: string;
+}
+/**
+ * A score on held-out rows with its 95% interval, and the baseline's on the same rows.
+ */
+export interface Measured {
+  baseline: number | null;
+  high: number;
+  low: number;
+  metric: string;
+  score: number;
+}
+/**
+ * Rows under a heading.
+ */
+export interface Section {
+  rows: Row[];
+  title: string;
+}
+/**
+ * A name and what is known of it.
+ */
+export interface Row {
+  name: string;
+  value: string;
+}
+export interface ModelsLineageParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+}
+/**
+ * Where a model version comes from and where it went.
+ */
+export interface LineageView {
+  edges: LineageEdge[];
+  model: string;
+  nodes: LineageNode[];
+}
+/**
+ * An arrow from what was there before to what was made of it.
+ */
+export interface LineageEdge {
+  label: string;
+  source: string;
+  target: string;
+}
+/**
+ * One thing of a lineage; ``reference`` is what the command that shows it takes.
+ *
+ * ``kind``: dataset, code, environment, run, base, model, deployment or eval.
+ */
+export interface LineageNode {
+  cell_id: string | null;
+  detail: string;
+  id: string;
+  kind: 'dataset' | 'code' | 'environment' | 'run' | 'base' | 'model' | 'deployment' | 'eval';
+  label: string;
+  notebook: string | null;
+  reference: string | null;
+}
 export interface ModelsListParams {
+  /**
+   * champion, canary …
+   */
+  alias?: string | null;
   /**
    * how many at most
    */
   limit?: number;
+  search?: string;
+  /**
+   * binary, multiclass, regression, chat …
+   */
+  task?: string | null;
 }
 /**
  * Model versions, newest first.
@@ -891,11 +1006,16 @@ export interface ModelList {
 }
 /**
  * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
+ *
+ * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
+ * those of its run.
  */
 export interface ModelView {
   actor: string;
+  aliases: string[];
   base: string | null;
   blob: string;
+  cell_id: string | null;
   created_at: string;
   evidence: {
     [k: string]: unknown;
@@ -905,11 +1025,14 @@ export interface ModelView {
   id: string;
   name: string;
   note: string | null;
+  notebook: string | null;
   run: string | null;
+  run_name: string | null;
   signature: {
     [k: string]: unknown;
   };
   size: number;
+  stage: string;
   task: string;
   version: number;
 }
@@ -919,6 +1042,23 @@ export interface ModelsMergeParams {
    */
   model: string;
   name?: string | null;
+}
+export interface ModelsNoteParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+  text?: string | null;
+}
+export interface ModelsPrintParams {
+  /**
+   * a model: NAME or NAME@VERSION
+   */
+  model: string;
+  /**
+   * a path, relative to the current folder
+   */
+  out: string;
 }
 export interface ModelsShowParams {
   /**
@@ -1212,6 +1352,7 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
@@ -1320,7 +1461,7 @@ export interface RunsShowParams {
 /**
  * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
  *
- * ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+ * ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
  * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
  */
 export interface RunPage {
@@ -1351,6 +1492,7 @@ export interface RunPage {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
@@ -1358,13 +1500,13 @@ export interface RunPage {
   script: string | null;
   session: string | null;
   since: string;
+  since_words: string;
   source: string | null;
   started_at: string;
   state: string;
   tags: {
     [k: string]: string;
   };
-  why_out_of_order: string | null;
 }
 /**
  * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.
