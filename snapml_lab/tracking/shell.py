@@ -35,6 +35,7 @@ class Attended:
         self.running: Ran | None = None
         self._catch_up()
         shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
 
     def cell_id(self) -> str | None:
         """Return the id of the cell whose request is being answered."""
@@ -71,6 +72,10 @@ class Attended:
         os.environ[CELL] = json.dumps({
             "notebook": self.notebook(), "cell_id": cell, "execution_count": self.running.counter,
         })  # fmt: skip
+
+    def _after(self, result: Any) -> None:
+        if self.running is not None and not result.success:
+            self.session.raised.add(self.running)
 
     def _id_of(self, info: Any) -> str | None:
         told: str | None = self.cell_id() if CELL_FILE in os.environ else info.cell_id
