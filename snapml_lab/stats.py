@@ -131,3 +131,24 @@ def bootstrap(
         p_value = min(1.0, max(2 * min(below, above), 1 / resamples))
         found.append(Estimate(value, Interval(low, high), p_value))
     return found
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """Return the exponential moving average of a curve; what is no number stays so and is passed over.
+
+    Args:
+        values: of a curve, in order.
+        weight: of what came before, in [0, 1); 0 leaves all as it is.
+
+    The start is corrected for the average's beginning at 0, as in Kingma & Ba, "Adam", 2015, section 3.
+    """
+    found: list[float] = []
+    mean, seen = 0.0, 0
+    for value in values:
+        if not math.isfinite(value):
+            found.append(value)
+            continue
+        seen += 1
+        mean = weight * mean + (1 - weight) * value
+        found.append(mean / (1 - weight**seen))
+    return found

@@ -68,6 +68,11 @@ class Workspace:
         return self.root / "jobs"
 
     @property
+    def runs(self) -> Path:
+        """Where each run that is no job's has its folder."""
+        return self.root / "runs"
+
+    @property
     def cache(self) -> Path:
         """What can be made again, such as model folders laid out from the blobs."""
         return self.root / "cache"

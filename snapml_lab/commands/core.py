@@ -21,6 +21,7 @@ MODULES = (
     "ask",
     "audit",
     "automl",
+    "compare",
     "costs",
     "data",
     "evals",
@@ -74,6 +75,7 @@ class Command:
         effect: what it does to the world; decides who may run it.
         surfaces: the mouths that have it.
         heavy: it imports large libraries or reads large files, so REST runs it in a child process.
+        python: its name in Python, where that is another: there ``run`` opens a run, and ``jobs run`` starts a job.
         picture: for a command that submits a job: builds the view of that job, at any moment and at the end.
     """
 
@@ -82,6 +84,7 @@ class Command:
     effect: Effect
     surfaces: frozenset[Surface]
     heavy: bool
+    python: str
     picture: Callable[[Workspace, Job], View] | None
 
     @property
@@ -132,12 +135,13 @@ def command(
     effect: Effect,
     surfaces: frozenset[Surface] = EVERYWHERE,
     heavy: bool = False,
+    python: str | None = None,
     picture: Callable[[Workspace, Job], View] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a command; see :class:`Command` for what the arguments mean."""
 
     def register(function: F) -> F:
-        _COMMANDS[name] = Command(name, function, effect, surfaces, heavy, picture)
+        _COMMANDS[name] = Command(name, function, effect, surfaces, heavy, python or name, picture)
         return function
 
     return register

@@ -115,7 +115,7 @@ def training(ws: Workspace, job: JobId = "last") -> Training:
     return picture(ws, queue.latest_of(ws, job, "finetune"))
 
 
-@command("merge", effect=Effect.EXECUTE, picture=picture)
+@command("models merge", effect=Effect.EXECUTE, picture=picture)
 def merge(ws: Workspace, model: ModelRef, *, name: str | None = None, call: Call) -> JobView:
     """Merge an adapter into its base, as a whole model version.
 

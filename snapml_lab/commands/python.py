@@ -1,5 +1,6 @@
 """The Python mouth: ``snap.jobs.cancel(…)``, ``snap.automl(df, target="y")``."""
 
+import functools
 import inspect
 import typing
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ class Asked:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        command = commands().get(name)
+        command = _named().get(name)
         if command is not None:
             self.__doc__ = command.function.__doc__
             self.__signature__ = signature(command)
@@ -35,8 +36,8 @@ class Asked:
 
     def __call__(self, *args: Any, background: bool = False, **kwargs: Any) -> Any:
         """Run the command; ``background=True`` returns the job at once where it starts one."""
-        command = commands().get(self._name)
-        if command is None or Surface.PYTHON not in command.surfaces:
+        command = _named().get(self._name)
+        if command is None:
             raise InvalidInputError(f"snap.{self._name} is a group.", fix=f"It has: {', '.join(dir(self))}.")
         names = list(command.parameters)
         if len(args) > len(names):
@@ -46,7 +47,7 @@ class Asked:
         arguments = {**dict(zip(names, args, strict=False)), **kwargs}
         ws = open_workspace()
         call = Call(Surface.PYTHON, origin=provenance.here())
-        result = dispatch(ws, self._name, arguments, call)
+        result = dispatch(ws, command.name, arguments, call)
         if command.picture and not background:
             return follow(ws, command, result.id)
         return (
@@ -70,17 +71,20 @@ def attribute(name: str) -> Asked:
     Raises:
         AttributeError: there is none.
     """
-    if name not in commands() and not under(name):
+    if name not in _named() and not under(name):
         raise AttributeError(f"snapml_lab has no command {name!r}")
     return Asked(name)
 
 
 def under(name: str) -> list[str]:
     """Return the commands below a group that Python has."""
-    return [
-        command.name for command in commands().values()
-        if command.name.startswith(f"{name} ") and Surface.PYTHON in command.surfaces
-    ]  # fmt: skip
+    return [found for found in _named() if found.startswith(f"{name} ")]
+
+
+@functools.cache
+def _named() -> dict[str, Command]:
+    """Return the commands Python has, by their names there."""
+    return {item.python: item for item in commands().values() if Surface.PYTHON in item.surfaces}
 
 
 def signature(command: Command) -> inspect.Signature:

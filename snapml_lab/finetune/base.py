@@ -61,7 +61,7 @@ def resolve(ws: Workspace, reference: str) -> str:
         raise
     if found.format != "safetensors":
         raise ConflictError(
-            f"{reference} is a {found.format} model.", fix="Merge an adapter first: snapml merge NAME"
+            f"{reference} is a {found.format} model.", fix="Merge an adapter first: snapml models merge NAME"
         )
     return str(laid_out(ws, found))
 

@@ -1,5 +1,6 @@
 """How a payload speaks: lines appended to ``events.jsonl``. Standard library only; works in any environment."""
 
+import errno
 import json
 import math
 import os
@@ -14,6 +15,8 @@ NONCE = "SNAPML_JOB_NONCE"
 ATTEMPT = "SNAPML_JOB_ATTEMPT"
 """1 at a job's first start; a payload that was started before may go on from what it left."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Reporter:
     """Appends events to a job's file; each call is one ``write``, durable against a killed process.
@@ -24,6 +27,7 @@ class Reporter:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._torn = False
 
     def close(self) -> None:
         """Close the file."""
@@ -49,6 +53,27 @@ class Reporter:
         """Record a metric at a step of the job's run, or of a nested ``run``."""
         self._append("metric", name=name, value=value if math.isfinite(value) else None, step=step, run=run)
 
+    def metrics(self, values: Mapping[str, float | None], *, step: int) -> None:
+        """Record several metrics of one step at once; None is a value that is no number.
+
+        Raises:
+            OSError: the disk is full; what was written of the line costs no other line.
+        """
+        line = _encode({"type": "metrics", "at": time.time(), "step": step, "values": values})
+        self._write(line.encode() + b"\n")
+
+    def tag(self, name: str, value: object) -> None:
+        """Set a tag of the run."""
+        self._append("tag", name=name, value=str(value))
+
+    def artifact(self, name: str, *, blob: str, size: int, folder: bool = False) -> None:
+        """Name a file or folder, kept among the blobs, that belongs to the run."""
+        self._append("artifact", name=name, blob=blob, size=size, folder=folder)
+
+    def end(self, state: str) -> None:
+        """Say how a run that is no job's ended."""
+        self._append("end", state=state)
+
     def run(
         self,
         identifier: str,
@@ -71,8 +96,9 @@ class Reporter:
         task: str,
         signature: Mapping[str, Any],
         evidence: Mapping[str, Any],
+        example: str | None = None,
     ) -> None:
-        """Record a file under ``artifacts/`` as a new version of the model ``name``."""
+        """Record a file under ``artifacts/`` as a new version of the model ``name``; ``example``: SHA-256 of rows it reads."""
         self._append(
             "model",
             path=path,
@@ -81,9 +107,19 @@ class Reporter:
             task=task,
             signature=dict(signature),
             evidence=dict(evidence),
+            example=example,
         )
 
     def _append(self, type_: str, /, **fields: object) -> None:
         present = {key: value for key, value in fields.items() if value is not None}
         line = json.dumps({"type": type_, "at": time.time(), **present}, default=str) + "\n"
-        os.write(self._descriptor, line.encode())
+        self._write(line.encode())
+
+    def _write(self, line: bytes) -> None:
+        """Append a line; one that is cut short by a full disk is ended, so that it costs only itself."""
+        if self._torn:
+            line = b"\n" + line
+        written = os.write(self._descriptor, line)
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,11 +9,14 @@ import faulthandler
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.events import Reporter
+from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.queue import payload_folder
-from snapml_lab.store.files import replace_json
+from snapml_lab.store.files import read_json, replace_json
+from snapml_lab.tracking.system import Sampling
 
 
 def main(target: str) -> int:
@@ -22,7 +25,7 @@ def main(target: str) -> int:
     folder = payload_folder()
     module, _, name = target.partition(":")
     spec = json.loads(folder.spec.read_bytes())
-    with contextlib.closing(Reporter(folder.events)) as report:
+    with contextlib.closing(Reporter(folder.events)) as report, _measured(folder, report):
         try:
             value = getattr(importlib.import_module(module), name)(spec, report)
         except SnapmlError as error:
@@ -31,6 +34,20 @@ def main(target: str) -> int:
             return 2
     replace_json(folder.result, {"value": value})
     return 0
+
+
+@contextlib.contextmanager
+def _measured(folder: JobFolder, report: Reporter) -> Iterator[None]:
+    """Record what the work takes of the machine; of a service nobody wants a curve without end."""
+    if (read_json(folder.launch) or {}).get("service"):
+        yield
+        return
+    sampling = Sampling(lambda values, number: report.metrics(values, step=number))
+    sampling.start()
+    try:
+        yield
+    finally:
+        sampling.stop()
 
 
 if __name__ == "__main__":

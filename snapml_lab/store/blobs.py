@@ -67,8 +67,10 @@ class Blobs:
         manifest, _ = self.put(json.dumps({"files": files}, sort_keys=True).encode())
         return manifest, total
 
-    def folder(self, sha256: str, target: Path) -> Path:
+    def folder(self, sha256: str, target: Path, *, linked: bool = True) -> Path:
         """Lay out a kept folder at ``target``, as links to the blobs where the disk allows; return ``target``.
+
+        Without ``linked`` the files are copies, which may be changed.
 
         Raises:
             NotFoundError: a file of it is missing.
@@ -81,7 +83,7 @@ class Blobs:
             target.parent.mkdir(parents=True, exist_ok=True)
             incoming = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
             try:
-                self._lay_out(sha256, manifest["files"], incoming)
+                self._lay_out(sha256, manifest["files"], incoming, linked=linked)
             except BaseException:
                 shutil.rmtree(incoming)
                 raise
@@ -120,7 +122,7 @@ class Blobs:
             )
         return content
 
-    def _lay_out(self, sha256: str, files: dict[str, str], folder: Path) -> None:
+    def _lay_out(self, sha256: str, files: dict[str, str], folder: Path, *, linked: bool) -> None:
         for name, blob in files.items():
             place = (folder / name).resolve()
             if not place.is_relative_to(folder.resolve()):
@@ -129,6 +131,8 @@ class Blobs:
                 )
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
+                if not linked:
+                    raise OSError("a copy is wanted")
                 os.link(self.path(blob), place)
             except OSError:
                 shutil.copyfile(self.path(blob), place)

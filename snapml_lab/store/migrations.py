@@ -282,6 +282,8 @@ CREATE INDEX runs_revision ON runs (revision);
 CREATE INDEX runs_kind ON runs (kind, id);
 CREATE INDEX runs_name ON runs (name, id);
 CREATE INDEX runs_dataset ON runs (dataset);
+DROP INDEX runs_parent;
+CREATE INDEX runs_parent ON runs (parent, id);
 
 CREATE TABLE tags (
     run TEXT NOT NULL REFERENCES runs (id),
@@ -297,6 +299,7 @@ CREATE TABLE artifacts (
     name TEXT NOT NULL,
     blob TEXT NOT NULL,
     size INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
     at REAL NOT NULL,
     PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;
@@ -402,6 +405,8 @@ CREATE TABLE merged_audit (
 ALTER TABLE api_keys ADD COLUMN role TEXT NOT NULL DEFAULT 'developer';
 ALTER TABLE api_keys ADD COLUMN actor TEXT NOT NULL DEFAULT '';
 
+ALTER TABLE runs ADD COLUMN out_of_order_why TEXT;
+ALTER TABLE runs ADD COLUMN script TEXT;
 CREATE INDEX audit_actor ON audit (actor, seq);
 CREATE INDEX audit_command ON audit (command, seq);
 CREATE INDEX audit_at ON audit (at);

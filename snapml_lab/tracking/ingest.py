@@ -19,8 +19,8 @@ from snapml_lab.store.blobs import Blobs
 from snapml_lab.store.ledger import Ledger, bump
 from snapml_lab.tracking import record
 
-_BATCH_BYTES = 1 << 20
-"""Some 10,000 metrics: read and parsed before the transaction, which then takes a few milliseconds."""
+_BATCH_BYTES = 1 << 19
+"""Some 5,000 metrics: read and parsed before the transaction, which then takes a few milliseconds."""
 _UNREADABLE = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
     sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
@@ -158,6 +158,7 @@ def _keep(event: dict[str, Any], folder: Path, blobs: Blobs) -> None:
         raise ValueError(f"{event['path']} is outside the job's folder")
     if not (path.is_file() or path.is_dir()) or not os.access(path, os.R_OK):
         raise ValueError(f"{event['path']} is not a file or folder that can be read")
+    event["folder"] = path.is_dir()
     event["blob"], event["size"] = blobs.put_folder(path) if path.is_dir() else blobs.put(path)
 
 
@@ -171,7 +172,15 @@ def _apply(connection: sqlite3.Connection, source: Source, event: dict[str, Any]
         case "run":
             record.nested(connection, source.id, event, revision)
         case "artifact" if "blob" in event:
-            record.log_artifact(connection, run, event["name"], event["blob"], event["size"], event["at"])
+            record.log_artifact(
+                connection,
+                run,
+                event["name"],
+                event["blob"],
+                event["size"],
+                event["at"],
+                folder=bool(event.get("folder")),
+            )
         case "artifact" | "usage":
             record.log_param(
                 connection, run, f"{event['type']}.{event['name']}", event.get("value", event.get("path"))

@@ -14,6 +14,10 @@ _DIM = "var(--jp-ui-font-color2,#757575)"
 _GRID = "var(--jp-border-color2,#e0e0e0)"
 _ACCENT = "var(--jp-brand-color1,#1976d2)"
 _PLOTLY_ACCENT = "#1976d2"
+_PALETTE = ("#1f77b4", "#d95f02", "#1b9e77", "#9467bd", "#d6408a", "#8c6d31", "#5f8f1e", "#7f7f7f")
+"""Hues that are told apart on white and on black, and by most people who see colours otherwise."""
+_NAMED_LINES = 8
+_MOST_DOTS = 60
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a :class:`Lines` chart, points in order of x; a ``strong`` one is in front."""
+    """One line of a :class:`Lines` chart, points in order of x; a ``strong`` one is in front; ``hue`` is its colour's number."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     strong: bool = False
+    hue: int | None = None
+
+    def colour(self, accent: str, dim: str) -> str:
+        """Return its colour: of the palette, else by whether it is in front."""
+        return _PALETTE[self.hue % len(_PALETTE)] if self.hue is not None else accent if self.strong else dim
 
 
 @dataclass(frozen=True)
@@ -121,18 +130,24 @@ class Lines:
             )
         ]
         for index, line in enumerate(sorted(drawn, key=lambda line: line.strong)):
-            colour = _ACCENT if line.strong else _DIM
+            colour = line.colour(_ACCENT, _DIM)
             points = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
-            width = 2.5 if line.strong else 1.2
+            width = 2.5 if line.strong else 1.2 if line.hue is None else 1.6
             parts.append(
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
             )
-            if line.strong:
+            if line.strong and len(line.x) <= _MOST_DOTS:
                 parts += [
                     f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="2.5" fill="{colour}"/>'
                     for x, y in zip(line.x, line.y, strict=True)
                 ]
-            parts.append(_label(_WIDTH - _RIGHT, _TOP + 10 + 14 * index, line.name, "end", colour))
+            y = _TOP + 10 + 14 * index
+            if line.hue is None:
+                parts.append(_label(_WIDTH - _RIGHT, y, line.name, "end", colour))
+            elif index < _NAMED_LINES:
+                parts.append(_label(_WIDTH - _RIGHT - 16, y, _cut(line.name, 28), "end", _INK))
+                at = _WIDTH - _RIGHT
+                parts.append(f'<path d="M{at - 12} {y - 4}H{at}" stroke="{colour}" stroke-width="3"/>')
         return _svg(self.title, _WIDTH, _HEIGHT, parts)
 
     def plotly(self) -> dict[str, Any]:
@@ -140,7 +155,7 @@ class Lines:
         data = [
             {"type": "scatter", "mode": "lines+markers" if line.strong else "lines", "x": list(line.x),
              "y": list(line.y), "name": line.name,
-             "line": {"color": _PLOTLY_ACCENT if line.strong else "#9e9e9e", "width": 2.5 if line.strong else 1}}
+             "line": {"color": line.colour(_PLOTLY_ACCENT, "#9e9e9e"), "width": 2.5 if line.strong else 1.2}}
             for line in self.lines
         ]  # fmt: skip
         layout = {
@@ -149,6 +164,99 @@ class Lines:
             "legend": {"orientation": "h", "y": 1.15, "x": 0.4},
         }
         return {"data": data, "layout": layout}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a :class:`Parallel` chart: a value for each line, None where it has none; numbers or words."""
+
+    name: str
+    values: Sequence[str | None]
+
+    def places(self) -> tuple[list[float | None], list[tuple[float, str]]]:
+        """Return where each value stands, from 0 (bottom) to 1, and the labels with their places."""
+        numbers = [_as_number(value) for value in self.values]
+        if all(
+            number is not None
+            for number, value in zip(numbers, self.values, strict=True)
+            if value is not None
+        ):
+            known = [number for number in numbers if number is not None]
+            low, high = _span(known)
+            reach = (high - low) or 1.0
+            labels = [(0.0, _number(low)), (1.0, _number(high))] if high > low else [(0.0, _number(low))]
+            return [None if number is None else (number - low) / reach for number in numbers], labels
+        words = list(dict.fromkeys(value for value in self.values if value is not None))
+        step = 1 / max(len(words) - 1, 1)
+        found = {word: index * step for index, word in enumerate(words)}
+        labels = [(place, _cut(word, 14)) for word, place in found.items()]
+        return [None if value is None else found[value] for value in self.values], labels
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates: an axis for each thing, a line for each named whole. Few lines have a colour each."""
+
+    title: str
+    axes: Sequence[Axis]
+    names: Sequence[str]
+
+    def svg(self) -> str:
+        """Draw it."""
+        if len(self.axes) < 2 or not self.names:
+            return _empty(self.title, _WIDTH, _HEIGHT)
+        width = max(_WIDTH, 110 * len(self.axes))
+        top, bottom = _TOP + 26, _HEIGHT - 26
+        xs = [60 + index * (width - 120) / (len(self.axes) - 1) for index in range(len(self.axes))]
+        found = [axis.places() for axis in self.axes]
+        parts = [_title(self.title)]
+        for number, name in enumerate(self.names):
+            points = [
+                (x, bottom - place * (bottom - top))
+                for x, (places, _) in zip(xs, found, strict=True)
+                if (place := places[number]) is not None
+            ]
+            colour = _PALETTE[number % len(_PALETTE)]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            faint = 0.9 if len(self.names) <= _NAMED_LINES else 0.35
+            parts.append(
+                f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8" stroke-opacity="{faint}">'
+                f"<title>{escape(name)}</title></polyline>"
+            )
+        for x, axis, (_, labels) in zip(xs, self.axes, found, strict=True):
+            parts.append(f'<path d="M{x:.1f} {top}V{bottom}" stroke="{_DIM}"/>')
+            parts.append(_label(x, top - 10, _cut(axis.name, 17), "middle", _INK))
+            for place, label in labels[:_NAMED_LINES]:
+                y = bottom - place * (bottom - top)
+                parts.append(_label(x + 4, y + (14 if place == 0 else -2), label, "start"))
+        return _svg(self.title, width, _HEIGHT, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        dimensions = []
+        for axis in self.axes:
+            places, labels = axis.places()
+            dimensions.append({
+                "label": escape(axis.name), "range": [0, 1], "values": [0.0 if place is None else place for place in places],
+                "tickvals": [place for place, _ in labels], "ticktext": [escape(label) for _, label in labels],
+            })  # fmt: skip
+        line = {
+            "color": list(range(len(self.names))),
+            "colorscale": [[i / 7, hue] for i, hue in enumerate(_PALETTE)],
+        }
+        trace = {"type": "parcoords", "dimensions": dimensions, "line": line}
+        return {
+            "data": [trace],
+            "layout": {**_plotly_layout(self.title, "", ""), "margin": {"l": 60, "r": 60, "t": 70, "b": 30}},
+        }
+
+
+def _as_number(value: str | None) -> float | None:
+    try:
+        number = None if value is None else float(value)
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,7 @@ def test_a_command_has_its_words_and_its_exit_code(snapml, project):
 
 def test_a_script_alone_runs_in_this_environment_and_a_failure_has_its_last_line(ws, project):
     (project / "train.py").write_text("import sys\nsys.exit('no data')\n")
-    job = snap.run(["train.py"])
+    job = snap.jobs.run(["train.py"])
     assert job.name == "train"
     with pytest.raises(JobFailedError, match="exited with code 1: no data"):
         job.result(SECONDS)
@@ -326,7 +326,7 @@ def test_bars_of_tqdm_and_metrics_of_trainers_are_recognised(ws, project, until)
             time.sleep(0.1)
     """)
     )
-    job = snap.run(["python", "train.py"], name="bars")
+    job = snap.jobs.run(["python", "train.py"], name="bars")
     seen = until(lambda: (now := job.refresh()).progress not in (None, 0.0, 1.0) and now)
     assert 0 < seen.progress < 1
     assert "epoch" in seen.message
@@ -346,7 +346,7 @@ def study(notebook: Callable[..., Path]) -> Path:
 
 def test_a_notebook_runs_with_its_parameters_and_its_source_is_not_touched(ws, study, snapml, project):
     before = study.read_bytes()
-    job = snap.run(["study.ipynb"], param=["lr=1e-4", "steps=2"])
+    job = snap.jobs.run(["study.ipynb"], param=["lr=1e-4", "steps=2"])
     assert (job.kind, job.name, job.notebook) == ("notebook", "study", "study.ipynb")
     left = job.result(SECONDS)
     artifacts = ws.jobs / job.id / "artifacts"
@@ -368,14 +368,14 @@ def test_a_notebook_runs_with_its_parameters_and_its_source_is_not_touched(ws, s
 )  # fmt: skip
 def test_a_parameter_that_does_not_fit_is_told_before_anything_starts(ws, study, given, said):
     with pytest.raises(InvalidInputError, match=said):
-        snap.run(["study.ipynb"], param=given)
+        snap.jobs.run(["study.ipynb"], param=given)
     assert queue.count(ws) == 0
 
 
 def test_a_cell_of_a_notebook_that_fails_is_named(notebook):
     notebook("bad.ipynb", "x = 1", "1 / 0")
     with pytest.raises(CellFailedError, match=r"Cell 2 of bad\.ipynb.*ZeroDivisionError"):
-        snap.run(["bad.ipynb"]).result(SECONDS)
+        snap.jobs.run(["bad.ipynb"]).result(SECONDS)
 
 
 def test_work_that_is_retried_goes_on_from_what_it_left(run, ws):

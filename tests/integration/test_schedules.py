@@ -133,7 +133,7 @@ def test_a_shim_alone_fires_what_is_due(ws, said, overdue, until, submit):
 def test_a_schedule_that_was_fired_inside_a_job_is_no_part_of_it(ws, said, overdue, monkeypatch, until):
     snap.jobs.schedule("a", YEARLY, ["run", "said.py"])
     overdue("a")
-    outer = snap.run([sys.executable, "-c", (
+    outer = snap.jobs.run([sys.executable, "-c", (
         "from snapml_lab.jobs.tick import tick; from snapml_lab.workspace import open_workspace; import time;"
         "tick(open_workspace()); time.sleep(3)"
     )], name="outer")  # fmt: skip

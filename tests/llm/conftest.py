@@ -44,7 +44,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Lab]:
         "finetune", "sample", "people.jsonl", "--name", "tuned", "--rank", "8", "--lr", "0.005", "--epochs", "8",
         "--max-length", "128", "--rows", "1", "--checkpoint-steps", "100",
     )  # fmt: skip
-    made.do("merge", "tuned", "--name", "merged")
+    made.do("models", "merge", "tuned", "--name", "merged")
     port = free_port()
     made.do("deploy", "tuned", "--port", str(port))
     made.do("deploy", "merged")

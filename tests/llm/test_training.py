@@ -228,8 +228,8 @@ def test_a_manifest_that_names_a_path_outside_is_refused(home: Home, name: str) 
 
 
 def test_merge_refuses_what_is_no_adapter(lab: Lab) -> None:
-    assert lab.refused("merge", "merged")["code"] == "conflict"
-    assert lab.refused("merge", "nothing")["code"] == "not_found"
+    assert lab.refused("models", "merge", "merged")["code"] == "conflict"
+    assert lab.refused("models", "merge", "nothing")["code"] == "not_found"
     error = lab.refused("finetune", "tuned", "people.jsonl")
     assert error["code"] == "conflict"
     assert "merge" in error["fix"]

@@ -251,21 +251,56 @@ export interface Commands {
     result: LeasesView;
   };
   /**
-   * Merge an adapter into its base, as a whole model version.
+   * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
    */
-  merge: {
-    params: MergeParams;
-    result: JobView;
+  'models/add': {
+    params: ModelsAddParams;
+    result: ModelView;
   };
   /**
-   * List model versions, newest first.
+   * Make the card of a model version from the record: data, evidence with intervals, run, approvals, known limits.
+   */
+  'models/card': {
+    params: ModelsCardParams;
+    result: Card;
+  };
+  /**
+   * Show where a model version comes from and where it went: data, code, environment, runs, deployments, evals.
+   */
+  'models/lineage': {
+    params: ModelsLineageParams;
+    result: LineageView;
+  };
+  /**
+   * List model versions, newest first, with their aliases and stages.
    */
   'models/list': {
     params: ModelsListParams;
     result: ModelList;
   };
   /**
-   * Show a model version: what it reads, its evidence, the run that made it.
+   * Merge an adapter into its base, as a whole model version.
+   */
+  'models/merge': {
+    params: ModelsMergeParams;
+    result: JobView;
+  };
+  /**
+   * Write a note on a model version; it is on its card. Without a text the note is taken away.
+   */
+  'models/note': {
+    params: ModelsNoteParams;
+    result: ModelView;
+  };
+  /**
+   * Write the card of a model version to a file, as a page, as Markdown, or as text.
+   */
+  'models/print': {
+    params: ModelsPrintParams;
+    result: Card;
+  };
+  /**
+   * Show a model version: what it reads, its evidence, its aliases, the run that made it.
    */
   'models/show': {
     params: ModelsShowParams;
@@ -412,11 +447,32 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show what differs between two or more runs.
+   * Show what differs between two or more runs: parameters, figures, curves, code and data.
    */
   'runs/compare': {
     params: RunsCompareParams;
     result: RunComparison;
+  };
+  /**
+   * Draw a metric of one or more runs over their steps; a million points are thinned in the ledger.
+   */
+  'runs/curve': {
+    params: RunsCurveParams;
+    result: CurveList;
+  };
+  /**
+   * Put runs away, with those nested in them: no list has them any more. Undo it: snapml runs restore.
+   */
+  'runs/delete': {
+    params: RunsDeleteParams;
+    result: RunList;
+  };
+  /**
+   * Copy a file or folder kept with a run to where one can work with it.
+   */
+  'runs/fetch': {
+    params: RunsFetchParams;
+    result: Fetched;
   };
   /**
    * List runs, newest first; trials of a search are listed with --kind trial.
@@ -426,10 +482,31 @@ export interface Commands {
     result: RunList;
   };
   /**
-   * Show a run: parameters, metrics, and where it came from.
+   * Bring back runs that were deleted, with those nested in them.
+   */
+  'runs/restore': {
+    params: RunsRestoreParams;
+    result: RunList;
+  };
+  /**
+   * Find runs by a condition on metrics, parameters, tags and what they came from; nested ones, too.
+   */
+  'runs/search': {
+    params: RunsSearchParams;
+    result: RunList;
+  };
+  /**
+   * Show a run: figures, curves, parameters, nested runs, models, and where it came from.
    */
   'runs/show': {
     params: RunsShowParams;
+    result: RunPage;
+  };
+  /**
+   * Set tags of a run (an empty value removes one), or a note about it.
+   */
+  'runs/tag': {
+    params: RunsTagParams;
     result: RunView;
   };
   /**
@@ -1082,32 +1159,36 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
-export interface MergeParams {
+export interface ModelsAddParams {
+  base?: string | null;
   /**
-   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   * a,b,c
+   */
+  classes?: string | null;
+  example?: string | null;
+  held_out?: string | null;
+  /**
+   * a fitted model's name in the notebook, or a file or folder
    */
   model: string;
   name?: string | null;
-}
-export interface ModelsListParams {
-  /**
-   * how many at most
-   */
-  limit?: number;
-}
-/**
- * Model versions, newest first.
- */
-export interface ModelList {
-  models: ModelView[];
+  note?: string | null;
+  run?: string | null;
+  target?: string;
+  trust?: boolean;
 }
 /**
  * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
+ *
+ * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
+ * those of its run.
  */
 export interface ModelView {
   actor: string;
+  aliases: string[];
   base: string | null;
   blob: string;
+  cell_id: string | null;
   created_at: string;
   evidence: {
     [k: string]: unknown;
@@ -1117,13 +1198,139 @@ export interface ModelView {
   id: string;
   name: string;
   note: string | null;
+  notebook: string | null;
   run: string | null;
+  run_name: string | null;
   signature: {
     [k: string]: unknown;
   };
   size: number;
+  stage: string;
   task: string;
   version: number;
+}
+export interface ModelsCardParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+}
+/**
+ * What the record says of a model version. ``path``: the file it was written to, too.
+ */
+export interface Card {
+  limits: string[];
+  measured: Measured | null;
+  note: string | null;
+  path?: string | null;
+  reference: string;
+  sections: Section[];
+  summary: string;
+}
+/**
+ * A score on held-out rows with its 95% interval, and the baseline's on the same rows.
+ */
+export interface Measured {
+  baseline: number | null;
+  high: number;
+  low: number;
+  metric: string;
+  score: number;
+}
+/**
+ * Rows under a heading.
+ */
+export interface Section {
+  rows: Row[];
+  title: string;
+}
+/**
+ * A name and what is known of it.
+ */
+export interface Row {
+  name: string;
+  value: string;
+}
+export interface ModelsLineageParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+}
+/**
+ * Where a model version comes from and where it went.
+ */
+export interface LineageView {
+  edges: LineageEdge[];
+  model: string;
+  nodes: LineageNode[];
+}
+/**
+ * An arrow from what was there before to what was made of it.
+ */
+export interface LineageEdge {
+  label: string;
+  source: string;
+  target: string;
+}
+/**
+ * One thing of a lineage; ``reference`` is what the command that shows it takes.
+ *
+ * ``kind``: dataset, code, environment, run, base, model, deployment or eval.
+ */
+export interface LineageNode {
+  cell_id: string | null;
+  detail: string;
+  id: string;
+  kind: 'dataset' | 'code' | 'environment' | 'run' | 'base' | 'model' | 'deployment' | 'eval';
+  label: string;
+  notebook: string | null;
+  reference: string | null;
+}
+export interface ModelsListParams {
+  /**
+   * champion, canary …
+   */
+  alias?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  search?: string;
+  /**
+   * binary, multiclass, regression, chat …
+   */
+  task?: string | null;
+}
+/**
+ * Model versions, newest first.
+ */
+export interface ModelList {
+  models: ModelView[];
+}
+export interface ModelsMergeParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  name?: string | null;
+}
+export interface ModelsNoteParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  text?: string | null;
+}
+export interface ModelsPrintParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  /**
+   * a path, relative to the current folder
+   */
+  out: string;
 }
 export interface ModelsShowParams {
   /**
@@ -1571,17 +1778,49 @@ export interface RunParams {
 }
 export interface RunsCompareParams {
   /**
+   * runs: ids, the ends of ids, or names
+   *
    * @minItems 1
    */
   run: [string, ...string[]];
+  smooth?: number;
 }
 /**
  * What differs between runs; what is the same is left out and counted.
+ *
+ * ``code``: the difference of the sources of the first two runs' cells, as a unified diff; ``data``: what differs between
+ * the tables they read; ``curves``: metrics that more than one of them logged over steps, over each other.
  */
 export interface RunComparison {
+  code: string | null;
+  curves: CurveList[];
+  data: string[];
   differences: Difference[];
   runs: RunView[];
   same: number;
+}
+/**
+ * Curves of one metric over each other.
+ */
+export interface CurveList {
+  curves: CurveView[];
+  metric: string;
+}
+/**
+ * A metric of a run over its steps, thinned to what a chart can show.
+ *
+ * Each point stands for a stretch of steps: ``steps`` is its last, ``values`` its mean (smoothed where asked for),
+ * ``low`` and ``high`` its extremes; None where there was no number. ``number`` points were logged in all.
+ */
+export interface CurveView {
+  high: (number | null)[];
+  low: (number | null)[];
+  metric: string;
+  name: string;
+  number: number;
+  run: string;
+  steps: number[];
+  values: (number | null)[];
 }
 /**
  * One thing that is not the same in all runs compared; a value a run, None where it has none.
@@ -1592,7 +1831,9 @@ export interface Difference {
   values: (string | null)[];
 }
 /**
- * A run: its parameters, the latest value of each metric, and where it came from.
+ * A run: its parameters, the value of each metric at its latest step, and where it came from.
+ *
+ * ``state`` is as a job's; ``lost``: its process ended without a word.
  */
 export interface RunView {
   actor: string;
@@ -1616,10 +1857,12 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   started_at: string;
   state: string;
@@ -1632,12 +1875,61 @@ export interface RunView {
  */
 export interface ArtifactView {
   blob: string;
+  folder: boolean;
   name: string;
+  size: number;
+}
+export interface RunsCurveParams {
+  /**
+   * a metric's name
+   */
+  metric: string;
+  points?: number;
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+  smooth?: number;
+  start?: number | null;
+  stop?: number | null;
+}
+export interface RunsDeleteParams {
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+}
+/**
+ * Runs in the order asked for; ``more``: there are others that fit.
+ */
+export interface RunList {
+  more?: boolean;
+  runs: RunView[];
+}
+export interface RunsFetchParams {
+  name: string;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  to?: string | null;
+}
+/**
+ * A file or folder of a run, copied to ``path``.
+ */
+export interface Fetched {
+  name: string;
+  path: string;
+  run: string;
   size: number;
 }
 export interface RunsListParams {
   /**
-   * automl, trial, notebook …
+   * run, automl, trial, notebook …
    */
   kind?: string | null;
   /**
@@ -1645,17 +1937,102 @@ export interface RunsListParams {
    */
   limit?: number;
 }
-/**
- * Runs, newest first.
- */
-export interface RunList {
-  runs: RunView[];
+export interface RunsRestoreParams {
+  /**
+   * runs: ids, the ends of ids, or names
+   *
+   * @minItems 1
+   */
+  run: [string, ...string[]];
+}
+export interface RunsSearchParams {
+  ascending?: boolean;
+  by?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  /**
+   * a condition, as metric.auc > 0.9 and param.lr < 1e-3
+   */
+  where: string;
 }
 export interface RunsShowParams {
   /**
    * a run: its id, the end of it, its name, or last
    */
   run: string;
+}
+/**
+ * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
+ *
+ * ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
+ * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
+ */
+export interface RunPage {
+  actor: string;
+  artifacts: ArtifactView[];
+  cell_id: string | null;
+  cell_sha256: string | null;
+  curves: CurveView[];
+  dataset: string | null;
+  dataset_name: string | null;
+  deleted_at: string | null;
+  diff: string | null;
+  ended_at: string | null;
+  environment: string | null;
+  execution_count: number | null;
+  figures: MetricView[];
+  git_commit: string | null;
+  git_diff: string | null;
+  id: string;
+  job: string | null;
+  kind: string;
+  metrics: {
+    [k: string]: number;
+  };
+  models: string[];
+  name: string;
+  nested: RunView[];
+  note: string | null;
+  notebook: string | null;
+  out_of_order: boolean | null;
+  out_of_order_why: string | null;
+  params: {
+    [k: string]: string;
+  };
+  parent: string | null;
+  script: string | null;
+  session: string | null;
+  since: string;
+  since_words: string;
+  source: string | null;
+  started_at: string;
+  state: string;
+  tags: {
+    [k: string]: string;
+  };
+}
+/**
+ * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.
+ */
+export interface MetricView {
+  high: number | null;
+  last: number | null;
+  low: number | null;
+  name: string;
+  number: number;
+  step: number;
+}
+export interface RunsTagParams {
+  note?: string | null;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  tags?: {
+    [k: string]: unknown;
+  } | null;
 }
 export interface SampleLlmParams {
   again?: boolean;
