@@ -209,7 +209,7 @@ def rollback(ws: Workspace, what: str, *, target: str, comment: str, actor: str,
 def barred(ws: Workspace, asked: Promotion, actor: str) -> str | None:
     """Return why ``actor`` may not decide on a request now; None where they may."""
     if asked.state is not Stage.WAITING:
-        return f"{asked.id} is {asked.state}."
+        return f"It is {asked.state}."
     role = role_of(ws, actor)
     if not may(role, Effect.APPROVE):
         return f"The role {role} may not approve."
