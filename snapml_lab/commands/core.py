@@ -31,6 +31,7 @@ MODULES = (
     "models",
     "pipeline",
     "queues",
+    "reproduce",
     "run",
     "runs",
     "schedules",
