@@ -146,14 +146,15 @@ def _check_room(work: Work) -> None:
 
 
 def clear_leftovers(ws: Workspace) -> int:
-    """Remove what a process killed in the middle of a submit left: folders without a job, an hour old; return how many."""
+    """Remove what a process killed while it began something left: folders without a job or run, an hour old; return how many."""
     removed = 0
-    for folder in ws.jobs.iterdir():
-        with contextlib.suppress(OSError):
-            old = clock.now() - folder.stat().st_mtime > _LEFT_SECONDS
-            if old and ws.ledger.row("SELECT 1 FROM jobs WHERE id = ?", folder.name) is None:
-                shutil.rmtree(folder)
-                removed += 1
+    for table, place in (("jobs", ws.jobs), ("runs", ws.runs)):
+        for folder in place.iterdir() if place.is_dir() else ():
+            with contextlib.suppress(OSError):
+                old = clock.now() - folder.stat().st_mtime > _LEFT_SECONDS
+                if old and ws.ledger.row(f"SELECT 1 FROM {table} WHERE id = ?", folder.name) is None:
+                    shutil.rmtree(folder)
+                    removed += 1
     return removed
 
 
