@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from integration.test_provenance import Notebook
-from snapml_lab.commands.reproduce import reproduce
 from snapml_lab.commands.core import Call, Surface
+from snapml_lab.commands.reproduce import reproduce
 from snapml_lab.envs import current, layered
 from snapml_lab.errors import ConflictError, InvalidInputError
 from snapml_lab.flows.reproduction import ReproductionView, picture
