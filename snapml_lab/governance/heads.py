@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -175,31 +175,31 @@ def owe(ws: Workspace, line: dict[str, Any]) -> None:
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def owed(ws: Workspace) -> list[dict[str, Any]]:
-    """Return the rows that could not be written; a line that is not whole is nothing."""
+def owed(ws: Workspace) -> dict[bytes, dict[str, Any]]:
+    """Return the rows that could not be written, by their lines; a line that is not whole is a row that ends nothing."""
     try:
         content = _content(_owed(ws))
     except OSError:
-        return []
-    found = []
+        return {}
+    found = {}
     for line in (content or b"").splitlines():
         try:
             row = json.loads(line)
-            found.append({"of": int(row["of"]), "outcome": str(row["outcome"]), "at": float(row["at"])})
+            found[line] = {"of": int(row["of"]), "outcome": str(row["outcome"]), "at": float(row["at"])}
         except (ValueError, TypeError, KeyError):
-            found.append({"of": 0, "outcome": "", "at": 0.0})  # which ends nothing
+            found[line] = {"of": 0, "outcome": "", "at": 0.0}
     return found
 
 
-def settle(ws: Workspace, number: int) -> None:
-    """Forget the first ``number`` rows that were owed: they are in the ledger."""
+def settle(ws: Workspace, lines: Collection[bytes]) -> None:
+    """Forget rows that were owed: they are in the ledger."""
     with contextlib.suppress(OSError), _held():
-        lines = (_content(_owed(ws)) or b"").splitlines(keepends=True)
-        if len(lines) <= number:
-            os.unlink(_owed(ws))
-        else:
+        left = [line for line in (_content(_owed(ws)) or b"").splitlines() if line not in lines]
+        if left:
             with open(_owed(ws), "wb") as file:
-                file.write(b"".join(lines[number:]))
+                file.write(b"\n".join([*left, b""]))
+        else:
+            os.unlink(_owed(ws))
 
 
 def _place(ws: Workspace) -> str:

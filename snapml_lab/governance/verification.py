@@ -20,6 +20,8 @@ from snapml_lab.workspace import Workspace
 _FEW = 100
 """With more rows wrong than this, which of them only moved is not worked out: each pair would have to be tried."""
 
+_TOLD = 20
+
 Row = tuple[Any, ...]
 """The chain's fields, and the hash."""
 
@@ -81,8 +83,10 @@ class Verification:
         return not self.problems
 
     def told(self) -> str:
-        """Say what is wrong, row by row."""
-        return "; ".join(map(_told, self.problems))
+        """Say what is wrong, row by row; of very much the first, and how much more."""
+        told = "; ".join(map(_told, self.problems[:_TOLD]))
+        more = len(self.problems) - _TOLD
+        return f"{told}; and {more} more ranges of rows" if more > 0 else told
 
 
 def verify(ws: Workspace) -> Verification:
@@ -120,9 +124,14 @@ def verify(ws: Workspace) -> Verification:
 def adopt(ws: Workspace) -> Head:
     """Take the ledger as it now is for whole: the head is set to its last row, and the former one is kept beside it.
 
+    Where nothing is wrong, the head that is there stays, and what it guards with it.
+
     Raises:
         OSError: the head cannot be written.
     """
+    found = verify(ws)
+    if found.ok and found.head is not None and found.unwritable is None:
+        return found.head
     row = ws.ledger.row("SELECT workspace, seq, sha256 FROM meta LEFT JOIN audit ORDER BY seq DESC LIMIT 1")
     assert row is not None
     return heads.adopt(ws, row["workspace"], row["seq"] or 0, row["sha256"] or chain.START)
@@ -174,7 +183,9 @@ class _Chain:
         if any(chain.seal_of(link, row[:-1]) == sha256 for link in links[1:]):
             return (sha256,)
         self._suspects.append(_Suspect(row, links))
-        return sha256, *(chain.seal_of(link, row[:-1]) for link in links)
+        # Three at most, or a long run of such rows would take forever: from the hash that stands there, and, where that is
+        # what was changed, from the one that should.
+        return sha256, chain.seal_of(links[0], row[:-1]), chain.seal_of(links[-1], row[:-1])
 
     def _judge(self) -> None:
         """Say of each row that does not fit whether it moved, was changed, or merely follows one that was."""
