@@ -105,6 +105,8 @@ CASES = {
     "runs curve": {"metric": "m", "run": ["first", "second"], "points": 10},
     "runs delete": {"run": ["third"]},
     "runs fetch": {"run": "kept", "name": "said.py", "to": "got.py"},
+    "runs reproduce": {"run": "first", "tolerance": 1e-6},
+    "runs reproduction": {"job": SEARCH},
     "runs restore": {"run": ["third"]},
     "runs search": {
         "where": "metric.m > 0.3 and param.a == 2",
@@ -121,7 +123,7 @@ CASES = {
 }
 """Arguments for each command; one that is missing here fails the test below."""
 
-JOBS = {"automl", "pipeline run", "sample llm"}
+JOBS = {"automl", "pipeline run", "runs reproduce", "sample llm"}
 AT_ONCE = {"run"}
 """Commands that answer with a job without being told to."""
 
@@ -133,6 +135,7 @@ REFUSED = {
     "jobs priority",
     "leases free",
     "models merge",
+    "runs reproduction",
     "training",
 }
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
