@@ -136,6 +136,8 @@ MISTAKES = {
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such workspace": ("merge", {"other": "absent"}, "not_found"),
+    "no other workspace": ("merge", {"other": ".snapml"}, "invalid_input"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
     "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
@@ -190,6 +192,7 @@ snap.pipeline.run("flow.yaml")
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    Workspace(folder / "far" / "away" / ".snapml").ledger.close()
     return folder
 
 
