@@ -34,6 +34,7 @@ MODULES = (
     "pipeline",
     "policies",
     "queues",
+    "reproduce",
     "roles",
     "run",
     "runs",

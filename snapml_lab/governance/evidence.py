@@ -56,7 +56,7 @@ def check(need: str, kind: str) -> Check:
         InvalidInputError: there is none of that name, or none for that kind.
     """
     found = CHECKS.get(need)
-    if found is None and (bound := _FIGURE.fullmatch(need.strip())):
+    if found is None and kind in _FIGURED and (bound := _FIGURE.fullmatch(need.strip())):
         name, sign, number = bound.groups()
         return Check(
             f"{name} {sign} {number}", _FIGURED, lambda ws, item: _figure(ws, item, name, sign, float(number))

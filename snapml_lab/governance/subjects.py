@@ -114,7 +114,7 @@ def _dataset(ws: Workspace, name: str, version: str | None) -> Subject:
 def _deployment(ws: Workspace, name: str, version: str | None) -> Subject:
     """Return a deployment as it is declared; its version is the beginning of its content's hash, for it has no number.
 
-    A declaration that was promoted is among the artifacts, so an earlier one is found, too.
+    A declaration that stood under an alias is among the artifacts, so an earlier one of those is found, too.
     """
     standing = aliases.version(ws.ledger, "deployment", name, version) if version else None
     wanted = standing or version
@@ -129,7 +129,7 @@ def _deployment(ws: Workspace, name: str, version: str | None) -> Subject:
         )
     row = ws.ledger.row(
         "SELECT content, author FROM promotions WHERE kind = 'deployment' AND name = ? AND version = ?"
-        " ORDER BY id DESC LIMIT 1",
+        " AND state = 'applied' ORDER BY id DESC LIMIT 1",
         name, wanted,
     )  # fmt: skip
     if row is None:
