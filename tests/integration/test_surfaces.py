@@ -196,6 +196,8 @@ MISTAKES = {
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
     "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such workspace": ("merge", {"other": "absent"}, "not_found"),
+    "no other workspace": ("merge", {"other": ".snapml"}, "invalid_input"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
     "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
@@ -260,6 +262,7 @@ with snap.run("kept", system=False) as run:
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    Workspace(folder / "far" / "away" / ".snapml").ledger.close()
     return folder
 
 
