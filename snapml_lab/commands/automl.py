@@ -50,7 +50,7 @@ def automl(
     problem = pose(table.frame, target, task=task, metric=metric)
     features.sign(table.frame, target, [])  # raises where no column can be learnt from
     model = versions.check_name(name or _model_name(table.name, target))
-    dataset = tables.keep(ws, table)
+    dataset = tables.keep(ws, table, actor=call.actor)
     spec = {
         "dataset": dataset.reference, "target": target, "time": time, "metric": problem.metric, "task": problem.task,
         "name": model,
@@ -133,9 +133,13 @@ def predict(
     if out is not None and (not Path(out).parent.is_dir() or Path(out).is_dir()):
         raise InvalidInputError.of("out", out, "a file in a folder that exists")
     found = versions.find(ws.ledger, model)
+    if found.format not in model_file.FORMATS:
+        raise InvalidInputError.of(
+            "model", found.reference, "a model of rows", f"Ask it: snapml ask --model {found.name}"
+        )
     table = tables.read(ws, data, call.namespace)
     ws.blobs.verified(found.blob)
-    loaded = model_file.load(ws.blobs.path(found.blob))
+    loaded = model_file.load(ws.blobs.path(found.blob), found.format)
     values, probabilities = model_file.predict(loaded, table.frame, Signature(**found.signature))
     view = Predictions(
         model=found.reference,

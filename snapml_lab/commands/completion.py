@@ -10,9 +10,10 @@ from cyclopts import Parameter as Named
 
 from snapml_lab.commands.core import Command, Surface, commands
 from snapml_lab.commands.types import Completes, parts
+from snapml_lab.governance import promotions
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import DEFAULT_QUEUE
-from snapml_lab.registry import versions
+from snapml_lab.registry import aliases, deployments, versions
 from snapml_lab.tracking import runs
 from snapml_lab.workspace import Workspace
 
@@ -100,7 +101,7 @@ def _values(
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             return [str(value) for value in kind]
     source = next((part.source for part in parts(parameter.annotation) if isinstance(part, Completes)), "")
-    if source in ("tables", "columns", "files"):
+    if source in ("tables", "columns", "estimators", "files"):
         return _data(ws, source, rest, namespace, current)
     return _recorded(ws, source, current)
 
@@ -113,6 +114,8 @@ def _data(
             return [*_frames(namespace), *ws.catalog.keys("datasets"), *_files(current, (".csv", ".parquet"))]
         case "columns":
             return _columns(rest, namespace)
+        case "estimators":
+            return [*_fitted(namespace), *_files(current, None)]
     return _files(current, None)
 
 
@@ -130,8 +133,23 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]
         case "models":
-            return [model.reference for model in versions.latest(ws.ledger, _MOST)]
+            return _models(ws)
+        case "promotable":
+            others = [f"dataset:{name}" for name in ws.catalog.keys("datasets")]
+            return [*_models(ws), *others, *(f"deployment:{item.name}" for item in deployments.every(ws))]
+        case "aliases":
+            rows = ws.ledger.rows("SELECT DISTINCT alias FROM aliases ORDER BY alias LIMIT ?", _MOST)
+            return list(dict.fromkeys(["champion", *(row["alias"] for row in rows)]))
+        case "requests":
+            waiting = promotions.latest(ws.ledger, of=None, state=promotions.Stage.WAITING, limit=_MOST)
+            return [item.id for item in waiting]
     return []
+
+
+def _models(ws: Workspace) -> list[str]:
+    """Return the newest model versions, and what stands under an alias."""
+    named = [f"{row['name']}@{row['alias']}" for row in aliases.of(ws.ledger, "model")[:_MOST]]
+    return [*(model.reference for model in versions.latest(ws.ledger, _MOST)), *named]
 
 
 def _jobs(ws: Workspace, current: str) -> list[str]:
@@ -152,6 +170,15 @@ def _frames(namespace: Mapping[str, Any]) -> list[str]:
         name
         for name, value in namespace.items()
         if type(value).__name__ == "DataFrame" and not name.startswith("_")
+    ]
+
+
+def _fitted(namespace: Mapping[str, Any]) -> list[str]:
+    """Return the names of fitted models, by what scikit-learn's convention leaves on one that is fitted."""
+    return [
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and hasattr(value, "get_params") and hasattr(value, "predict")
     ]
 
 

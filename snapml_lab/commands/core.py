@@ -17,6 +17,7 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 MODULES = (
+    "approvals",
     "ask",
     "audit",
     "automl",
@@ -30,7 +31,9 @@ MODULES = (
     "leases",
     "models",
     "pipeline",
+    "policies",
     "queues",
+    "roles",
     "run",
     "runs",
     "schedules",

@@ -9,10 +9,8 @@ from snapml_lab.errors import CellFailedError
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.store.files import read_json, replace_json
+from snapml_lab.tracking.shell import CELL_FILE, NOTEBOOK
 
-CELL_FILE = "SNAPML_CELL_FILE"
-"""Names a file in which the runner says which cell is running, for a kernel it starts cannot know."""
-NOTEBOOK = "SNAPML_NOTEBOOK"
 OUTPUTS = "outputs.json"
 _INJECTED = "injected-parameters"
 """The tag papermill gives to the cell it adds."""

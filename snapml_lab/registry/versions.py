@@ -8,8 +8,11 @@ from typing import Any
 
 from snapml_lab import ids
 from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.registry import aliases
 from snapml_lab.store.ledger import Ledger, bump
 
+_MOST = 2**63 - 1
+"""The greatest whole number of SQLite."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -71,10 +74,12 @@ def register(
     signature: dict[str, Any], evidence: dict[str, Any], at: float, actor: str | None = None, base: str | None = None,
     example: str | None = None,
 ) -> None:  # fmt: skip
-    """Add the next version of ``name``; the same file of the same run is added once."""
+    """Add the next version of ``name``; the same file of the same run is added once. An adapter's base is in its signature."""
     known = "SELECT 1 FROM model_versions WHERE name = ? AND run IS ? AND blob = ?"
     if connection.execute(known, (name, run, blob)).fetchone():
         return
+    if base is None and format == "peft":
+        base = signature.get("base")
     connection.execute(
         "INSERT INTO model_versions (id, name, version, run, blob, size, format, task, signature, evidence, created_at,"
         " revision, actor, base, example)"
@@ -86,18 +91,23 @@ def register(
 
 
 def find(ledger: Ledger, reference: str) -> ModelVersion:
-    """Return ``name`` (its latest version) or ``name@version``.
+    """Return ``name`` (its latest version), ``name@version`` or ``name@alias``.
 
     Raises:
         NotFoundError: there is none; the message offers what there is.
-        InvalidInputError: the version is not a number.
+        InvalidInputError: the version is neither a number nor an alias of the model.
     """
     name, at, version = reference.partition("@")
-    if at and not version.isdigit():
-        raise InvalidInputError.of("model", reference, "NAME or NAME@VERSION with a whole number")
+    if at and not version.isdecimal():
+        version = aliases.version(ledger, "model", name, version) or ""
+        if not version:
+            raise InvalidInputError.of(
+                "model", reference, "NAME, NAME@VERSION with a whole number, or NAME@ALIAS that stands for one",
+                f"Its aliases: {', '.join(row['alias'] for row in aliases.of(ledger, 'model', name)) or 'none yet'}.",
+            )  # fmt: skip
     row = ledger.row(
         "SELECT * FROM model_versions WHERE name = ? AND (? OR version = ?) ORDER BY version DESC LIMIT 1",
-        name, not at, int(version or 0),
+        name, not at, min(int(version or 0), _MOST),
     )  # fmt: skip
     if row is None:
         known = [
@@ -118,9 +128,35 @@ def of_run(ledger: Ledger, run: str) -> list[ModelVersion]:
     ]
 
 
-def latest(ledger: Ledger, limit: int) -> list[ModelVersion]:
-    """Return the newest versions of all models, newest first."""
-    return [_of(row) for row in ledger.rows("SELECT * FROM model_versions ORDER BY id DESC LIMIT ?", limit)]
+def latest(
+    ledger: Ledger, limit: int, *, text: str = "", task: str | None = None, alias: str | None = None
+) -> list[ModelVersion]:
+    """Return the newest versions of all models, newest first.
+
+    Args:
+        ledger: where they are.
+        limit: how many at most.
+        text: only those whose name has it in it, whatever the case.
+        task: only those of this task.
+        alias: only those this alias is on.
+    """
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    rows = ledger.rows(
+        "SELECT * FROM model_versions WHERE name LIKE ? ESCAPE '\\' AND (? IS NULL OR task = ?) AND (? IS NULL OR"
+        " EXISTS (SELECT 1 FROM aliases WHERE kind = 'model' AND aliases.name = model_versions.name AND alias = ?"
+        " AND aliases.version = CAST(model_versions.version AS TEXT))) ORDER BY id DESC LIMIT ?",
+        f"%{escaped}%", task, task, alias, alias, limit,
+    )  # fmt: skip
+    return [_of(row) for row in rows]
+
+
+def describe(ledger: Ledger, model: ModelVersion, note: str | None) -> None:
+    """Say of a version what a person says of it; None takes it back."""
+    with ledger.write() as connection:
+        connection.execute(
+            "UPDATE model_versions SET note = ?, revision = ? WHERE id = ?",
+            (note, bump(connection), model.id),
+        )
 
 
 def _of(row: sqlite3.Row) -> ModelVersion:

@@ -17,6 +17,7 @@ _PLOTLY_ACCENT = "#1976d2"
 _PALETTE = ("#1f77b4", "#d95f02", "#1b9e77", "#9467bd", "#d6408a", "#8c6d31", "#5f8f1e", "#7f7f7f")
 """Hues that are told apart on white and on black, and by most people who see colours otherwise."""
 _NAMED_LINES = 8
+_MOST_DOTS = 60
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Lines:
             parts.append(
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
             )
-            if line.strong:
+            if line.strong and len(line.x) <= _MOST_DOTS:
                 parts += [
                     f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="2.5" fill="{colour}"/>'
                     for x, y in zip(line.x, line.y, strict=True)

@@ -17,6 +17,8 @@ from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys
 from snapml_lab.jobs import queue
+from snapml_lab.registry import versions
+from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
 SEARCH = "flowers-target"
@@ -37,7 +39,7 @@ CASES = {
     "keys create": {"name": "a key"},
     "keys list": {},
     "keys revoke": {"key": "to end"},
-    "merge": {"model": SEARCH},
+    "models merge": {"model": SEARCH},
     "prices compute": {"dollars": 0.5},
     "prices tokens": {"model": "flowers", "input": 1, "output": 2.5},
     "requests list": {"limit": 3},
@@ -69,7 +71,18 @@ CASES = {
     "leaderboard": {"job": SEARCH},
     "leases free": {"process": 4_194_303, "grace": 1.0},
     "leases show": {},
-    "models list": {"limit": 1},
+    "models add": {
+        "model": "made.skops",
+        "name": "added",
+        "example": "flowers.csv",
+        "target": "kind",
+        "note": "brought",
+    },
+    "models card": {"model": f"{SEARCH}@1"},
+    "models lineage": {"model": SEARCH},
+    "models list": {"limit": 1, "search": "flowers", "task": "multiclass"},
+    "models note": {"model": SEARCH, "text": "for the shop"},
+    "models print": {"model": SEARCH, "out": "card.md"},
     "models show": {"model": f"{SEARCH}@1"},
     "pipeline output": {"name": "made", "value": '{"a": [1, 2]}'},
     "pipeline run": {"file": "flow.yaml", "param": ["size=2"], "out": "out"},
@@ -87,7 +100,20 @@ CASES = {
         "after": [SEARCH],
         "priority": -1,
     },
-    "runs compare": {"run": ["first", "second"]},
+    "autolog": {"off": True},
+    "runs compare": {"run": ["first", "second"], "smooth": 0.5},
+    "runs curve": {"metric": "m", "run": ["first", "second"], "points": 10},
+    "runs delete": {"run": ["third"]},
+    "runs fetch": {"run": "kept", "name": "said.py", "to": "got.py"},
+    "runs restore": {"run": ["third"]},
+    "runs search": {
+        "where": "metric.m > 0.3 and param.a == 2",
+        "by": "metric.m",
+        "ascending": True,
+        "limit": 3,
+    },
+    "runs start": {"name": "opened", "params": {"a": 1}, "system": False},
+    "runs tag": {"run": "first", "tags": {"team": "a", "empty": ""}, "note": "said"},
     "runs list": {"limit": 3, "kind": "trial"},
     "runs show": {"run": SEARCH},
     "status": {},
@@ -99,7 +125,16 @@ JOBS = {"automl", "pipeline run", "sample llm"}
 AT_ONCE = {"run"}
 """Commands that answer with a job without being told to."""
 
-REFUSED = {"ask", "eval", "evaluation", "finetune", "jobs priority", "leases free", "merge", "training"}
+REFUSED = {
+    "ask",
+    "eval",
+    "evaluation",
+    "finetune",
+    "jobs priority",
+    "leases free",
+    "models merge",
+    "training",
+}
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
 own."""
 
@@ -131,6 +166,10 @@ MISTAKES = {
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
+    "a pickle nobody trusts": ("models add", {"model": "model.pkl", "name": "p"}, "unsafe_file"),
+    "a model that is not there": ("models add", {"model": "absent.skops"}, "not_found"),
+    "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
+    "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
@@ -139,6 +178,10 @@ MISTAKES = {
     "an empty file": ("data add", {"data": "empty.csv"}, "invalid_input"),
     "a limit out of range": ("jobs list", {"limit": 0}, "invalid_input"),
     "a grace out of range": ("jobs cancel", {"job": SEARCH, "grace": -1.0}, "invalid_input"),
+    "a condition that is none": ("runs search", {"where": "metric.m >"}, "invalid_input"),
+    "a condition on no field": ("runs search", {"where": "nam == 'a'"}, "invalid_input"),
+    "a file a run does not have": ("runs fetch", {"run": "first", "name": "nothing"}, "not_found"),
+    "no tag": ("runs tag", {"run": "first"}, "invalid_input"),
     "one run to compare": ("runs compare", {"run": ["first"]}, "invalid_input"),
     "a job of another kind": ("leaderboard", {"job": "flow"}, "invalid_input"),
     "a table without its columns": ("predict", {"model": SEARCH, "data": "narrow.csv"}, "invalid_input"),
@@ -158,6 +201,9 @@ def place(tmp_path_factory, _learnt_once):
     turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "1"}]
     (folder / "orders.jsonl").write_text((json.dumps({"messages": turns}) + "\n") * 12)
     (folder / "narrow.csv").write_text("a,b\n1,2\n")
+    (folder / "model.pkl").write_bytes(b"\x80\x04N.")
+    made = Workspace(folder / ".snapml")
+    shutil.copyfile(made.blobs.path(versions.find(made.ledger, SEARCH).blob), folder / "made.skops")
     (folder / "said.py").write_text("print('said')\n")
     parameters = {
         "cell_type": "code", "id": "p", "metadata": {"tags": ["parameters"]}, "source": "size: int = 1",
@@ -172,6 +218,7 @@ def place(tmp_path_factory, _learnt_once):
 import os
 from snapml_lab.jobs.model import Work
 from snapml_lab.jobs import queue
+from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import open_workspace
 import snapml_lab as snap, sys
@@ -183,6 +230,8 @@ for name, value in (("first", "1"), ("second", "2")):
     work = Work("command", name, [sys.executable, "-c", report, value])
     queue.wait(ws, queue.submit(ws, work, actor="tester", origin=Origin()))
 snap.pipeline.run("flow.yaml")
+with snap.run("kept", system=False) as run:
+    run.artifact("said.py")
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
@@ -209,7 +258,7 @@ class Python:
         import snapml_lab as snap
 
         function = snap
-        for word in name.split():
+        for word in commands()[name].python.split():
             function = getattr(function, word)
         more = {"background": True} if name in JOBS else {}
         try:
@@ -218,6 +267,9 @@ class Python:
             if name not in REFUSED:
                 raise
             return {"error": error.as_dict()}
+        if isinstance(result, Recorder):
+            result.end()
+            return {"opened": result.name}
         return result.model_dump(mode="json") if hasattr(result, "model_dump") else "".join(result)
 
 
@@ -225,7 +277,8 @@ def _tokens(name: str, arguments: dict) -> list[str]:
     """Write a call as a person types it: positions first, then options."""
     words, options, last = name.split(), [], []
     for key, value in arguments.items():
-        values = [str(item) for item in (value if isinstance(value, list) else [value])]
+        pairs = [f"{word}={item}" for word, item in value.items()] if isinstance(value, dict) else None
+        values = pairs or [str(item) for item in (value if isinstance(value, list) else [value])]
         parameter = commands()[name].parameters[key]
         if len(values) > 1 and any(isinstance(part, TakesWords) for part in parts(parameter.annotation)):
             last = ["--", *values]
@@ -337,30 +390,45 @@ def test_a_command_gives_the_same_answer_through_each_mouth_it_declares(name, pl
     surfaces = sorted(commands()[name].surfaces)
     answers = {}
     for surface in surfaces:
-        if name in ("data add", "data remove"):
-            _with_dataset(place, there=name == "data remove")
-        if name in ("deploy", "endpoints list", "undeploy"):
-            _with_endpoint(there=name != "deploy")
-        if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
-            _with_schedule(there=name != "jobs schedule")
-        if name.startswith("queue "):
-            _with_queue(paused=name == "queue resume")
-        if name == "keys revoke":
-            keys.create(Workspace(place / ".snapml"), "to end")
+        _prepare(name, place)
         answers[surface] = mouths[surface](name, CASES[name])
         if name in JOBS | AT_ONCE:
             ws = Workspace(place / ".snapml")
             job = queue.get(ws, answers[surface]["id"])
             queue.wait(ws, queue.cancel(ws, job.id, grace=0), timeout=30)
-        if name == "predict":
-            assert len((place / "said.csv").read_text().splitlines()) == 151
-            (place / "said.csv").unlink()
+        _tidy(name, place)
     first = _comparable(answers[surfaces[0]], name)
     for surface in surfaces:
         assert (name in REFUSED) == bool(
             answers[surface].get("error") if isinstance(answers[surface], dict) else None
         )
         assert _comparable(answers[surface], name) == first, f"{surface} differs from {surfaces[0]}"
+
+
+def _prepare(name: str, place: Path) -> None:
+    """Have there what a command is about to change, each time."""
+    if name in ("data add", "data remove"):
+        _with_dataset(place, there=name == "data remove")
+    if name in ("deploy", "endpoints list", "undeploy"):
+        _with_endpoint(there=name != "deploy")
+    if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
+        _with_schedule(there=name != "jobs schedule")
+    if name in ("runs delete", "runs restore"):
+        _with_run(deleted=name == "runs restore")
+    if name.startswith("queue "):
+        _with_queue(paused=name == "queue resume")
+    if name == "keys revoke":
+        keys.create(Workspace(place / ".snapml"), "to end")
+
+
+def _tidy(name: str, place: Path) -> None:
+    """Look at the files a command wrote, and remove them for the next mouth."""
+    if name == "runs fetch":
+        assert (place / "got.py").read_text() == (place / "said.py").read_text()
+        (place / "got.py").unlink()
+    if name == "predict":
+        assert len((place / "said.csv").read_text().splitlines()) == 151
+        (place / "said.csv").unlink()
 
 
 def _with_dataset(place: Path, *, there: bool) -> None:
@@ -393,6 +461,15 @@ def _with_schedule(*, there: bool) -> None:
         snap.jobs.unschedule("yearly")
 
 
+def _with_run(*, deleted: bool) -> None:
+    import snapml_lab as snap
+
+    with snap.run("third", system=False) as run:
+        pass
+    if deleted:
+        snap.runs.delete([run.id])
+
+
 def _with_queue(*, paused: bool) -> None:
     import snapml_lab as snap
 
@@ -405,6 +482,8 @@ def _comparable(answer: object, name: str) -> object:
         return {key: value for key, value in answer.items() if key not in DIFFERENT[name]}
     if name in JOBS | AT_ONCE:
         return {key: value for key, value in answer.items() if key not in MADE_ANEW}
+    if name in ("runs delete", "runs restore"):
+        return [(run["name"], run["deleted_at"] is None) for run in answer["runs"]]
     if name == "leases show":  # what is used changes while one looks
         return set(answer)
     if name == "jobs list":

@@ -1,6 +1,10 @@
 /* Made from labextension/schema.json by npm run build:types. */
 
 /**
+ * Where a promotion is.
+ */
+export type Stage = 'waiting' | 'applied' | 'rejected' | 'withdrawn' | 'superseded';
+/**
  * What models are compared by; named as scikit-learn names them.
  */
 export type Metric = 'roc_auc' | 'accuracy' | 'balanced_accuracy' | 'f1_macro' | 'log_loss' | 'rmse' | 'mae' | 'r2';
@@ -12,14 +16,71 @@ export type Task = 'binary' | 'multiclass' | 'regression';
  * Where a job is. ``queued → starting → running → succeeded | failed | cancelled | lost``.
  */
 export type State = 'queued' | 'starting' | 'running' | 'stopping' | 'succeeded' | 'failed' | 'cancelled' | 'lost';
+/**
+ * What a person is to a workspace; each may all that the ones before it may.
+ */
+export type Role = 'viewer' | 'developer' | 'approver' | 'admin';
+/**
+ * What running a command does.
+ */
+export type Effect = 'read' | 'write' | 'execute' | 'approve' | 'admin';
 
 export interface Commands {
+  /**
+   * List requests, newest first: who asked for what, who decided, and what stood there before.
+   */
+  'approvals/list': {
+    params: ApprovalsListParams;
+    result: ApprovalList;
+  };
+  /**
+   * Have an alias stand again for what it stood for before, at once; asked again, for what was before that.
+   */
+  'approvals/rollback': {
+    params: ApprovalsRollbackParams;
+    result: PromotionView;
+  };
+  /**
+   * Show a request: its evidence, who decided, and whether you may.
+   */
+  'approvals/show': {
+    params: ApprovalsShowParams;
+    result: PromotionView;
+  };
+  /**
+   * Take back a request that waits: your own, or as an admin any.
+   */
+  'approvals/withdraw': {
+    params: ApprovalsWithdrawParams;
+    result: PromotionView;
+  };
+  /**
+   * Approve a request; with as many approvals as its policy asks for, the alias moves.
+   */
+  approve: {
+    params: ApproveParams;
+    result: PromotionView;
+  };
+  /**
+   * Take the audit's end as it now is for the right one: after a restore, or where the head was lost; the old head is kept.
+   */
+  'audit/adopt': {
+    params: AuditAdoptParams;
+    result: AuditCheck;
+  };
   /**
    * List who changed what, newest first.
    */
   'audit/list': {
     params: AuditListParams;
     result: AuditList;
+  };
+  /**
+   * Check that no row of the audit was changed, removed, moved or cut off; an error says which were.
+   */
+  'audit/verify': {
+    params: AuditVerifyParams;
+    result: AuditCheck;
   };
   /**
    * Find a good model for a table within a time box, and keep it with its evidence.
@@ -190,7 +251,28 @@ export interface Commands {
     result: LeasesView;
   };
   /**
-   * List model versions, newest first.
+   * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
+   */
+  'models/add': {
+    params: ModelsAddParams;
+    result: ModelView;
+  };
+  /**
+   * Make the card of a model version from the record: data, evidence with intervals, run, approvals, known limits.
+   */
+  'models/card': {
+    params: ModelsCardParams;
+    result: Card;
+  };
+  /**
+   * Show where a model version comes from and where it went: data, code, environment, runs, deployments, evals.
+   */
+  'models/lineage': {
+    params: ModelsLineageParams;
+    result: LineageView;
+  };
+  /**
+   * List model versions, newest first, with their aliases and stages.
    */
   'models/list': {
     params: ModelsListParams;
@@ -204,7 +286,21 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show a model version: what it reads, its evidence, the run that made it.
+   * Write a note on a model version; it is on its card. Without a text the note is taken away.
+   */
+  'models/note': {
+    params: ModelsNoteParams;
+    result: ModelView;
+  };
+  /**
+   * Write the card of a model version to a file, as a page, as Markdown, or as text.
+   */
+  'models/print': {
+    params: ModelsPrintParams;
+    result: Card;
+  };
+  /**
+   * Show a model version: what it reads, its evidence, its aliases, the run that made it.
    */
   'models/show': {
     params: ModelsShowParams;
@@ -223,6 +319,27 @@ export interface Commands {
   'pipeline/show': {
     params: PipelineShowParams;
     result: PipelineView;
+  };
+  /**
+   * List what the gate asks for, and the checks a policy can name.
+   */
+  'policies/list': {
+    params: PoliciesListParams;
+    result: PolicyList;
+  };
+  /**
+   * Remove a declared policy: the less particular one holds then.
+   */
+  'policies/remove': {
+    params: PoliciesRemoveParams;
+    result: PolicyView;
+  };
+  /**
+   * Declare what is asked before a version of a kind, or of one thing, may stand under an alias.
+   */
+  'policies/set': {
+    params: PoliciesSetParams;
+    result: PolicyView;
   };
   /**
    * Predict every row of a table with a model.
@@ -244,6 +361,13 @@ export interface Commands {
   'prices/tokens': {
     params: PricesTokensParams;
     result: Price;
+  };
+  /**
+   * Ask for a version to stand under an alias such as champion; applied at once where nobody has to approve.
+   */
+  promote: {
+    params: PromoteParams;
+    result: PromotionView;
   };
   /**
    * Say how many jobs of a queue may run at once.
@@ -274,11 +398,46 @@ export interface Commands {
     result: QueueView;
   };
   /**
+   * Reject a request: one word ends it; it can be asked for anew.
+   */
+  reject: {
+    params: RejectParams;
+    result: PromotionView;
+  };
+  /**
    * List requests to the gateway, newest first.
    */
   'requests/list': {
     params: RequestsListParams;
     result: RequestList;
+  };
+  /**
+   * List who has which role.
+   */
+  'roles/list': {
+    params: RolesListParams;
+    result: RoleList;
+  };
+  /**
+   * Take a person's role away: they are a viewer then.
+   */
+  'roles/remove': {
+    params: RolesRemoveParams;
+    result: RoleView;
+  };
+  /**
+   * Give a person a role; with the first one, everybody without one becomes a viewer.
+   */
+  'roles/set': {
+    params: RolesSetParams;
+    result: RoleView;
+  };
+  /**
+   * Show who you are here, or who another person is: the role, where it is known from, and what it allows.
+   */
+  'roles/show': {
+    params: RolesShowParams;
+    result: RoleView;
   };
   /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
@@ -379,11 +538,127 @@ export interface Commands {
     result: EndpointList;
   };
 }
-export interface AuditListParams {
+export interface ApprovalsListParams {
   /**
    * how many at most
    */
   limit?: number;
+  of?: string | null;
+  state?: Stage | null;
+}
+/**
+ * Requests, newest first.
+ */
+export interface ApprovalList {
+  promotions: PromotionView[];
+}
+/**
+ * A request to have a version stand under an alias, and what became of it.
+ *
+ * ``version`` is wanted, ``target`` is the alias it is to have, ``before`` the version that stood there; ``author`` made it, ``actor`` asks; ``needs`` people must
+ * approve; ``can_decide`` says whether you may, and ``why_not`` why you may not; ``restores`` is the request a rollback went back to.
+ */
+export interface PromotionView {
+  actor: string;
+  at: string;
+  author: string;
+  before: string | null;
+  can_decide: boolean;
+  cell_id: string | null;
+  comment: string;
+  content: string;
+  decided_at: string | null;
+  decisions: DecisionView[];
+  evidence: FindingView[];
+  id: string;
+  kind: string;
+  name: string;
+  needs: number;
+  notebook: string | null;
+  restores: string | null;
+  state: Stage;
+  target: string;
+  version: string;
+  why_not: string | null;
+}
+/**
+ * What one person decided (``approved`` or ``rejected``), and the role they had.
+ */
+export interface DecisionView {
+  actor: string;
+  at: string;
+  comment: string;
+  decision: string;
+  role: string;
+}
+/**
+ * What a check found: ``ok`` where it is enough.
+ */
+export interface FindingView {
+  check: string;
+  found: string;
+  ok: boolean;
+}
+export interface ApprovalsRollbackParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * an alias such as champion
+   */
+  to?: string;
+  /**
+   * KIND:NAME; NAME is a model
+   */
+  what: string;
+}
+export interface ApprovalsShowParams {
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface ApprovalsWithdrawParams {
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface ApproveParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface AuditAdoptParams {}
+/**
+ * The audit holds: ``rows`` were read, with those of ``merged`` workspaces.
+ *
+ * ``head``: what is known outside the workspace, in words; ``guarded_from``: the first row whose loss it would tell, None where
+ * there is no head; ``behind``: rows the head had missed; ``unwritable``: why it cannot be written now.
+ */
+export interface AuditCheck {
+  behind: number | null;
+  guarded_from: number | null;
+  head: string;
+  merged: string[];
+  rows: number;
+  unwritable: string | null;
+}
+export interface AuditListParams {
+  actor?: string | null;
+  command?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  outcome?: string | null;
+  since?: (number | string) | null;
 }
 /**
  * Rows of the audit, newest first.
@@ -409,6 +684,7 @@ export interface AuditRow {
   sha256: string;
   surface: string;
 }
+export interface AuditVerifyParams {}
 export interface AutomlParams {
   /**
    * a table: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION]
@@ -538,7 +814,7 @@ export interface DeployParams {
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
@@ -737,16 +1013,22 @@ export interface JobsUnscheduleParams {
 }
 export interface KeysCreateParams {
   name: string;
+  /**
+   * What a person is to a workspace; each may all that the ones before it may.
+   */
+  role?: 'viewer' | 'developer' | 'approver' | 'admin';
 }
 /**
- * A key; ``secret`` is its text, there only in the answer to its making.
+ * A key, its role, and who made it; ``secret`` is its text, there only in the answer to its making.
  */
 export interface KeyView {
+  actor: string;
   created_at: string;
   id: string;
   name: string;
   prefix: string;
   revoked_at: string | null;
+  role: Role;
   secret: string | null;
 }
 export interface KeysListParams {}
@@ -877,25 +1159,36 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
-export interface ModelsListParams {
+export interface ModelsAddParams {
+  base?: string | null;
   /**
-   * how many at most
+   * a,b,c
    */
-  limit?: number;
-}
-/**
- * Model versions, newest first.
- */
-export interface ModelList {
-  models: ModelView[];
+  classes?: string | null;
+  example?: string | null;
+  held_out?: string | null;
+  /**
+   * a fitted model's name in the notebook, or a file or folder
+   */
+  model: string;
+  name?: string | null;
+  note?: string | null;
+  run?: string | null;
+  target?: string;
+  trust?: boolean;
 }
 /**
  * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
+ *
+ * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
+ * those of its run.
  */
 export interface ModelView {
   actor: string;
+  aliases: string[];
   base: string | null;
   blob: string;
+  cell_id: string | null;
   created_at: string;
   evidence: {
     [k: string]: unknown;
@@ -905,24 +1198,143 @@ export interface ModelView {
   id: string;
   name: string;
   note: string | null;
+  notebook: string | null;
   run: string | null;
+  run_name: string | null;
   signature: {
     [k: string]: unknown;
   };
   size: number;
+  stage: string;
   task: string;
   version: number;
 }
+export interface ModelsCardParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+}
+/**
+ * What the record says of a model version. ``path``: the file it was written to, too.
+ */
+export interface Card {
+  limits: string[];
+  measured: Measured | null;
+  note: string | null;
+  path?: string | null;
+  reference: string;
+  sections: Section[];
+  summary: string;
+}
+/**
+ * A score on held-out rows with its 95% interval, and the baseline's on the same rows.
+ */
+export interface Measured {
+  baseline: number | null;
+  high: number;
+  low: number;
+  metric: string;
+  score: number;
+}
+/**
+ * Rows under a heading.
+ */
+export interface Section {
+  rows: Row[];
+  title: string;
+}
+/**
+ * A name and what is known of it.
+ */
+export interface Row {
+  name: string;
+  value: string;
+}
+export interface ModelsLineageParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+}
+/**
+ * Where a model version comes from and where it went.
+ */
+export interface LineageView {
+  edges: LineageEdge[];
+  model: string;
+  nodes: LineageNode[];
+}
+/**
+ * An arrow from what was there before to what was made of it.
+ */
+export interface LineageEdge {
+  label: string;
+  source: string;
+  target: string;
+}
+/**
+ * One thing of a lineage; ``reference`` is what the command that shows it takes.
+ *
+ * ``kind``: dataset, code, environment, run, base, model, deployment or eval.
+ */
+export interface LineageNode {
+  cell_id: string | null;
+  detail: string;
+  id: string;
+  kind: 'dataset' | 'code' | 'environment' | 'run' | 'base' | 'model' | 'deployment' | 'eval';
+  label: string;
+  notebook: string | null;
+  reference: string | null;
+}
+export interface ModelsListParams {
+  /**
+   * champion, canary …
+   */
+  alias?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  search?: string;
+  /**
+   * binary, multiclass, regression, chat …
+   */
+  task?: string | null;
+}
+/**
+ * Model versions, newest first.
+ */
+export interface ModelList {
+  models: ModelView[];
+}
 export interface ModelsMergeParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
 }
+export interface ModelsNoteParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  text?: string | null;
+}
+export interface ModelsPrintParams {
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  /**
+   * a path, relative to the current folder
+   */
+  out: string;
+}
 export interface ModelsShowParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
 }
@@ -988,13 +1400,194 @@ export interface StepView {
   seconds: number | null;
   state: string;
 }
+export interface PoliciesListParams {}
+/**
+ * Declared policies, what holds where none is (``otherwise``), and the checks there are.
+ */
+export interface PolicyList {
+  checks: CheckView[];
+  otherwise: PolicyView;
+  policies: PolicyView[];
+}
+/**
+ * A check that a policy can ask for, and of which kinds.
+ */
+export interface CheckView {
+  asks: string;
+  kinds: string[];
+  name: string;
+}
+/**
+ * What is asked of a kind, of one thing (``name``), or for one alias (``target``); ``own``: whether one may approve one's own.
+ */
+export interface PolicyView {
+  approvers: number;
+  kind: string;
+  name: string | null;
+  needs: string[];
+  own: boolean;
+  target: string | null;
+}
+export interface PoliciesRemoveParams {
+  to?: string | null;
+  /**
+   * a kind (model), or one thing of it (model:NAME)
+   */
+  what: string;
+}
+export interface PoliciesSetParams {
+  approvers?: number;
+  /**
+   * a check
+   */
+  need?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | null;
+  own?: boolean;
+  to?: string | null;
+  /**
+   * a kind (model), or one thing of it (model:NAME)
+   */
+  what: string;
+}
 export interface PredictParams {
   /**
    * a table: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION]
    */
   data: string;
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   out?: string | null;
@@ -1035,6 +1628,20 @@ export interface PricesTokensParams {
    */
   output: number | string;
 }
+export interface PromoteParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * an alias such as champion
+   */
+  to?: string;
+  /**
+   * KIND:NAME@VERSION; NAME@VERSION is a model
+   */
+  what: string;
+}
 export interface QueueLimitParams {
   at_most: number;
   /**
@@ -1064,6 +1671,16 @@ export interface QueuePauseParams {
 }
 export interface QueueResumeParams {
   queue?: string | null;
+}
+export interface RejectParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
 }
 export interface RequestsListParams {
   /**
@@ -1097,6 +1714,34 @@ export interface RequestView {
   status: number;
   streamed: boolean;
   usage: string;
+}
+export interface RolesListParams {}
+/**
+ * Who has which role; ``open`` where none is declared and whoever comes is an admin.
+ */
+export interface RoleList {
+  open: boolean;
+  roles: RoleView[];
+}
+/**
+ * A person's role, where it is known from, and which effects of commands it allows.
+ */
+export interface RoleView {
+  allows: Effect[];
+  name: string;
+  role: Role;
+  source: string;
+}
+export interface RolesRemoveParams {
+  last?: boolean;
+  name: string;
+}
+export interface RolesSetParams {
+  name: string;
+  role: Role;
+}
+export interface RolesShowParams {
+  name?: string | null;
 }
 export interface RunParams {
   after?: string[] | null;
@@ -1212,10 +1857,12 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   started_at: string;
   state: string;
@@ -1319,7 +1966,7 @@ export interface RunsShowParams {
 /**
  * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
  *
- * ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+ * ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
  * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
  */
 export interface RunPage {
@@ -1350,19 +1997,21 @@ export interface RunPage {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   since: string;
+  since_words: string;
   source: string | null;
   started_at: string;
   state: string;
   tags: {
     [k: string]: string;
   };
-  why_out_of_order: string | null;
 }
 /**
  * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.
