@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,12 +54,13 @@ def same_python(then: str, now: str) -> bool:
     return _minor(then) == _minor(now)
 
 
-def make(root: Path, found: Sequence[Change]) -> Path:
+def make(root: Path, found: Sequence[Change], say: Callable[[str], None]) -> Path:
     """Make an environment where the packages of ``found`` are as they were then, or take the one made before.
 
     Args:
         root: where such environments are kept.
         found: what differs from this interpreter's packages.
+        say: told what the installer prints.
 
     Returns:
         Its interpreter.
@@ -77,7 +78,7 @@ def make(root: Path, found: Sequence[Change]) -> Path:
     shutil.rmtree(place, ignore_errors=True)  # of a process that was killed in the middle
     venv.create(place, with_pip=False, symlinks=True)
     try:
-        _install(python, wanted)
+        _install(python, wanted, say)
         _lay_over(python)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
@@ -94,10 +95,11 @@ def lock_of(python: Path | str) -> current.Lock:
     return current.Lock(sha256, version, packages)
 
 
-def _install(python: Path, wanted: list[str]) -> None:
+def _install(python: Path, wanted: list[str], say: Callable[[str], None]) -> None:
     if not wanted:
         return
     failed, said = _try(python, wanted)
+    say(said[-4000:])
     if not failed:
         return
     refused = [one for one in wanted if _try(python, [one])[0]] if 1 < len(wanted) <= _ALONE else wanted
@@ -127,7 +129,6 @@ def _try(python: Path, wanted: list[str]) -> tuple[bool, str]:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return True, "error: it took longer than half an hour"
-    print(done.stdout[-2000:], done.stderr[-2000:], flush=True)
     return done.returncode != 0, done.stdout + done.stderr
 
 

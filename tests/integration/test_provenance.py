@@ -38,6 +38,13 @@ class Notebook:
         self.path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
 
     def execute(self, cell: str | None, source: str) -> None:
+        content = self._ask(cell, source)
+        assert content["status"] == "ok", content
+
+    def fails(self, cell: str, source: str) -> None:
+        assert self._ask(cell, source)["status"] == "error"
+
+    def _ask(self, cell: str | None, source: str) -> dict[str, Any]:
         content = {
             "code": source, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False,
             "stop_on_error": True,
@@ -48,8 +55,8 @@ class Notebook:
         while True:
             reply = self.client.get_shell_msg(timeout=60)
             if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
-                assert reply["content"]["status"] == "ok", reply["content"]
-                return
+                found: dict[str, Any] = reply["content"]
+                return found
 
     def close(self) -> None:
         self.client.stop_channels()

@@ -482,6 +482,20 @@ export interface Commands {
     result: RunList;
   };
   /**
+   * Make a run again, with its code, environment and inputs as they were, and say what differs.
+   */
+  'runs/reproduce': {
+    params: RunsReproduceParams;
+    result: JobView;
+  };
+  /**
+   * Show a reproduction: what was done, and what differs; while it runs or after.
+   */
+  'runs/reproduction': {
+    params: RunsReproductionParams;
+    result: ReproductionView;
+  };
+  /**
    * Bring back runs that were deleted, with those nested in them.
    */
   'runs/restore': {
@@ -1936,6 +1950,58 @@ export interface RunsListParams {
    * how many at most
    */
   limit?: number;
+}
+export interface RunsReproduceParams {
+  here?: boolean;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  tolerance?: number;
+}
+export interface RunsReproductionParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job?: string;
+}
+/**
+ * A run that is run again.
+ *
+ * ``verdict``: ``same``, ``same within tolerance``, ``differs`` or ``could not be run again``; None while it runs.
+ * ``again``: the id of the new run. ``rows``: metrics, and all else that is not the same; ``same``: how many values are.
+ */
+export interface ReproductionView {
+  again: string | null;
+  error: string | null;
+  job: string;
+  message: string | null;
+  name: string;
+  rows: ReproductionRow[];
+  run: string;
+  same: number;
+  state: string;
+  steps: ReproductionStep[];
+  tolerance: number;
+  verdict: string | null;
+}
+/**
+ * One value then and now; ``likeness``: same, close, differs, not made again, new, or not compared.
+ */
+export interface ReproductionRow {
+  after: string | null;
+  before: string | null;
+  kind: string;
+  likeness: string;
+  name: string;
+}
+/**
+ * One thing that is done, in order. ``detail``: what will be done, then how it went.
+ */
+export interface ReproductionStep {
+  detail: string;
+  name: string;
+  state: 'waiting' | 'running' | 'done' | 'failed';
 }
 export interface RunsRestoreParams {
   /**
