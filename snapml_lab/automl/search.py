@@ -18,7 +18,7 @@ from snapml_lab.automl.task import HELD_OUT, Metric, Problem, Task, pose
 from snapml_lab.data import tables
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
-from snapml_lab.registry import model_file
+from snapml_lab.registry import examples, model_file
 from snapml_lab.registry.signature import Signature, matrix
 from snapml_lab.workspace import open_workspace
 
@@ -104,6 +104,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     report.model(
         str(Path("artifacts") / "model.skops"), name=name, format="skops", task=problem.task,
         signature=material.signature.as_dict(), evidence=shown,
+        example=examples.keep(ws, examples.table(frame[material.signature.columns])),
     )  # fmt: skip
     print(f"best: {best.family.name} {best.params}; held-out {metric} {evidence.score:.4f} "
           f"[{evidence.low:.4f}, {evidence.high:.4f}], baseline {evidence.baseline:.4f}", flush=True)  # fmt: skip

@@ -133,9 +133,13 @@ def predict(
     if out is not None and (not Path(out).parent.is_dir() or Path(out).is_dir()):
         raise InvalidInputError.of("out", out, "a file in a folder that exists")
     found = versions.find(ws.ledger, model)
+    if found.format not in model_file.FORMATS:
+        raise InvalidInputError.of(
+            "model", found.reference, "a model of rows", f"Ask it: snapml ask --model {found.name}"
+        )
     table = tables.read(ws, data, call.namespace)
     ws.blobs.verified(found.blob)
-    loaded = model_file.load(ws.blobs.path(found.blob))
+    loaded = model_file.load(ws.blobs.path(found.blob), found.format)
     values, probabilities = model_file.predict(loaded, table.frame, Signature(**found.signature))
     view = Predictions(
         model=found.reference,

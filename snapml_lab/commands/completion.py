@@ -101,7 +101,7 @@ def _values(
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             return [str(value) for value in kind]
     source = next((part.source for part in parts(parameter.annotation) if isinstance(part, Completes)), "")
-    if source in ("tables", "columns", "files"):
+    if source in ("tables", "columns", "estimators", "files"):
         return _data(ws, source, rest, namespace, current)
     return _recorded(ws, source, current)
 
@@ -114,6 +114,8 @@ def _data(
             return [*_frames(namespace), *ws.catalog.keys("datasets"), *_files(current, (".csv", ".parquet"))]
         case "columns":
             return _columns(rest, namespace)
+        case "estimators":
+            return [*_fitted(namespace), *_files(current, None)]
     return _files(current, None)
 
 
@@ -168,6 +170,15 @@ def _frames(namespace: Mapping[str, Any]) -> list[str]:
         name
         for name, value in namespace.items()
         if type(value).__name__ == "DataFrame" and not name.startswith("_")
+    ]
+
+
+def _fitted(namespace: Mapping[str, Any]) -> list[str]:
+    """Return the names of fitted models, by what scikit-learn's convention leaves on one that is fitted."""
+    return [
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and hasattr(value, "get_params") and hasattr(value, "predict")
     ]
 
 

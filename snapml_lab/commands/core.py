@@ -33,6 +33,7 @@ MODULES = (
     "pipeline",
     "policies",
     "queues",
+    "reproduce",
     "roles",
     "run",
     "runs",

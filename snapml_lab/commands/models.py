@@ -1,6 +1,7 @@
 """Commands about model versions."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,14 +9,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from snapml_lab import clock
-from snapml_lab.commands.core import command
-from snapml_lab.commands.types import FilePath, Limit, ModelRef
-from snapml_lab.errors import InvalidInputError
+from snapml_lab.commands.core import Call, command
+from snapml_lab.commands.types import Data, FilePath, Limit, ModelRef, ModelSource, Rows, RunId
+from snapml_lab.data import tables
+from snapml_lab.errors import InvalidInputError, NotFoundError
 from snapml_lab.governance.roles import Effect
 from snapml_lab.registry import cards, lineage, standing, versions
 from snapml_lab.registry.card_view import Card
 from snapml_lab.store.files import replace
-from snapml_lab.tracking import runs
+from snapml_lab.tracking import provenance, recorder, runs
 from snapml_lab.views.base import View
 from snapml_lab.views.graphs import Arrow, Box, Graph
 from snapml_lab.views.pages import page
@@ -183,6 +185,71 @@ def views(ws: Workspace, models: Sequence[versions.ModelVersion]) -> list[ModelV
             notebook=run.notebook if run else None, cell_id=run.cell_id if run else None,
         ))  # fmt: skip
     return found
+
+
+@command("models add", effect=Effect.EXECUTE, heavy=True)
+def add(
+    ws: Workspace, model: ModelSource, *, name: str | None = None, example: Rows | None = None,
+    held_out: Data | None = None, target: Annotated[str, Field(min_length=1, max_length=200)] = "prediction",
+    classes: Annotated[str | None, Field(description="a,b,c")] = None, base: str | None = None, run: RunId | None = None,
+    note: Annotated[str | None, Field(max_length=_LONGEST_NOTE)] = None, trust: bool = False, call: Call,
+) -> ModelView:  # fmt: skip
+    """Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
+
+    It becomes part of the run that is open here, or of --run; else of a run of its own, so that its cell is known.
+    A pickle can run code when opened: it is refused unless --trust is given, and then opened in a limited process.
+
+    Args:
+        model: a fitted model's name in the notebook (in Python the model itself), or a file or folder.
+        name: what to call it; default: the variable's or the file's name.
+        example: rows it reads; a few are kept with it, and it must answer them.
+        held_out: rows it was not made with, with the column --target: it is measured on them, with an interval.
+        target: what it predicts.
+        classes: its classes in its order, separated by commas, where an ONNX file does not say them.
+        base: what an adapter is trained on, where its folder does not say: a model version, a folder, a hub's id.
+        run: the run that made it: its id, the end of it, its name, or last.
+        note: what to say of it.
+        trust: open a pickle.
+    """
+    from snapml_lab.flows import registering
+
+    given, called = _source(ws, model, call.namespace)
+    opened = recorder.current()
+    wish = registering.Wish(
+        name=versions.check_name(name or called), example=_rows(ws, example, call.namespace),
+        held_out=None if held_out is None else tables.read(ws, held_out, call.namespace).frame, target=target,
+        classes=tuple(item.strip() for item in (classes or "").split(",") if item.strip()), base=base,
+        run=runs.get(ws.ledger, run).id if run else opened.id if opened else None, note=note, trust=trust,
+    )  # fmt: skip
+    origin = provenance.complete(ws, call.origin)
+    return views(ws, [registering.add(ws, given, wish, actor=call.actor, origin=origin)])[0]
+
+
+def _source(ws: Workspace, model: Any, namespace: Mapping[str, Any]) -> tuple[object, str]:
+    """Return the model or the path of it, and what it may be called."""
+    if isinstance(model, os.PathLike):
+        model = os.fspath(model)
+    if not isinstance(model, str):
+        return model, type(model).__name__
+    if model in namespace and not isinstance(namespace[model], str | os.PathLike):
+        return namespace[model], model
+    for folder in (Path.cwd(), ws.project):
+        path = folder / model
+        if path.exists():
+            plain = "".join(
+                c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in path.resolve().stem
+            )
+            return path.resolve(), plain.lstrip("._-")[:100] or "model"
+    raise NotFoundError(
+        f"There is no model {model!r}.",
+        fix="Name a fitted model of the notebook, or a file or folder of this project.",
+    )
+
+
+def _rows(ws: Workspace, example: Any, namespace: Mapping[str, Any]) -> Any:
+    """Return an example as it is given, or as it is read from a file or a dataset."""
+    found = namespace.get(example, example) if isinstance(example, str) else example
+    return tables.read(ws, example, namespace).frame if isinstance(found, str) else found
 
 
 @command("models list", effect=Effect.READ)

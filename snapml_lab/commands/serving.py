@@ -16,7 +16,7 @@ from snapml_lab.jobs import gpus as devices
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
-from snapml_lab.registry import deployments, footprint, versions
+from snapml_lab.registry import deployments, footprint, model_file, versions
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.serving import endpoints
 from snapml_lab.store.files import locked, read_json
@@ -193,8 +193,12 @@ def _plan(ws: Workspace, model: str, name: str | None) -> Deployment:
         own = versions.check_name(name or model.rpartition("/")[2])
         return Deployment(own, model, "transformers", "chat", source)
     own = versions.check_name(name or found.name)
-    if found.format == "skops":
+    if found.format in model_file.FORMATS:
         return Deployment(own, found.reference, "predict", found.task, str(ws.blobs.path(found.blob)))
+    if found.task != "chat":
+        raise ConflictError(
+            f"{found.reference} is no model to chat with.", fix="Name one that predicts or chats."
+        )
     _need("transformers", "uvicorn", "fastapi")
     return Deployment(own, found.reference, "transformers", "chat", str(base.laid_out(ws, found)))
 

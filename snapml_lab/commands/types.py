@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 class Completes:
     """Where tab completion finds values.
 
-    One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``files``, ``queues``, ``schedules``,
+    One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``,
     ``promotable``, ``aliases``, ``requests``.
     """
 
@@ -101,6 +101,18 @@ Data = Annotated[
     Completes("tables"),
     WithJsonSchema({"type": "string"}),
     Field(description="a table: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION]"),
+]
+Rows = Annotated[
+    Any,
+    Completes("tables"),
+    WithJsonSchema({"type": "string"}),
+    Field(description="rows: the name of a DataFrame or array, a CSV or Parquet file, or DATASET[@VERSION]"),
+]
+ModelSource = Annotated[
+    Any,
+    Completes("estimators"),
+    WithJsonSchema({"type": "string"}),
+    Field(description="a fitted model's name in the notebook, or a file or folder"),
 ]
 Column = Annotated[str, Completes("columns"), Field(min_length=1, description="a column of the table")]
 FilePath = Annotated[

@@ -12,14 +12,14 @@ from snapml_lab.store.files import read_json, replace_json
 from snapml_lab.tracking.shell import CELL_FILE, NOTEBOOK
 
 OUTPUTS = "outputs.json"
-_INJECTED = "injected-parameters"
+INJECTED = "injected-parameters"
 """The tag papermill gives to the cell it adds."""
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     """Run the notebook of ``spec`` (source, output, html, parameters) and return what it put out.
 
-    Where it goes is relative to the job's artifacts.
+    Where it goes is relative to the job's artifacts; ``notebook`` is the one that runs are of, where the source is a copy.
 
     Raises:
         CellFailedError: naming the cell, its id, and what it raised.
@@ -30,7 +30,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     folder = payload_folder()
     cell_file = folder.path / "cell.json"
     os.environ[CELL_FILE] = str(cell_file)
-    os.environ[NOTEBOOK] = spec["source"]
+    os.environ[NOTEBOOK] = spec.get("notebook", spec["source"])
     source, output, html = (
         Path(spec["source"]),
         folder.artifacts / spec["output"],
@@ -105,7 +105,7 @@ def _engine(report: Reporter, cell_file: Path) -> type:
 
             def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> Any:
                 index = cell_index or 0
-                number = sum(_INJECTED not in item.metadata.get("tags", ()) for item in cells[: index + 1])
+                number = sum(INJECTED not in item.metadata.get("tags", ()) for item in cells[: index + 1])
                 replace_json(cell_file, {"cell_id": cell.get("id"), "source": cell.source, "number": number})
                 report.progress(
                     index / max(len(cells), 1),

@@ -96,8 +96,9 @@ class Reporter:
         task: str,
         signature: Mapping[str, Any],
         evidence: Mapping[str, Any],
+        example: str | None = None,
     ) -> None:
-        """Record a file under ``artifacts/`` as a new version of the model ``name``."""
+        """Record a file under ``artifacts/`` as a new version of the model ``name``; ``example``: SHA-256 of rows it reads."""
         self._append(
             "model",
             path=path,
@@ -106,6 +107,7 @@ class Reporter:
             task=task,
             signature=dict(signature),
             evidence=dict(evidence),
+            example=example,
         )
 
     def _append(self, type_: str, /, **fields: object) -> None:

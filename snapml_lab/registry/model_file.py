@@ -1,37 +1,43 @@
-"""Trained scikit-learn models on disk, by skops: no pickle, and only types we know are opened. Needs skops."""
+"""Trained classic models on disk: scikit-learn's by skops, where only types we know are opened, and ONNX. No pickle."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapml_lab.errors import UnsafeFileError
+from snapml_lab.errors import InvalidInputError, UnsafeFileError
+from snapml_lab.registry import onnx_file
 from snapml_lab.registry.signature import Signature, matrix
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FORMATS = ("skops", "onnx")
+"""What :func:`load` opens."""
 _KNOWN = frozenset({
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 })  # fmt: skip
-"""What our own families hold beside what skops trusts by itself."""
+"""What scikit-learn's own estimators hold beside what skops trusts by itself."""
 
 
 def save(model: Any, path: Path) -> None:
-    """Write a fitted pipeline."""
+    """Write a fitted estimator."""
     import skops.io
 
     skops.io.dump(model, path)
 
 
-def load(path: Path) -> Any:
-    """Open a model.
+def load(path: Path, format: str = "skops") -> Any:  # noqa: A002 - the field's own word
+    """Open a model, to be asked with :func:`predict`.
 
     Raises:
-        UnsafeFileError: it is no skops file, or holds types that could run code.
+        UnsafeFileError: it is no file of that format, or holds types that could run code.
+        MissingExtraError: onnxruntime is not installed.
     """
+    if format == "onnx":
+        return onnx_file.load(path)
     import skops.io
 
     with _refusing(path):
@@ -39,10 +45,15 @@ def load(path: Path) -> Any:
     if unknown:
         raise UnsafeFileError(
             f"{path.name} holds types that could run code when opened: {', '.join(sorted(unknown))}.",
-            fix="Use a model made by automl, or retrain it here.",
+            fix="Use scikit-learn's own types alone, or bring the model as ONNX.",
         )
     with _refusing(path):
-        return skops.io.load(path, trusted=sorted(_KNOWN))
+        return skops.io.load(path, trusted=trusted())
+
+
+def trusted() -> list[str]:
+    """Return the types a file may hold beside what skops trusts by itself."""
+    return sorted(_KNOWN)
 
 
 @contextlib.contextmanager
@@ -54,7 +65,8 @@ def _refusing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise UnsafeFileError(
-            f"{path.name} is not a skops model: {error}.", fix="Make the model again with automl."
+            f"{path.name} is not a skops model: {error}.",
+            fix="Write it with skops.io.dump, or add the fitted model itself.",
         ) from error
 
 
@@ -70,16 +82,34 @@ def predict(model: Any, frame: "pd.DataFrame", signature: Signature) -> tuple[li
     """Predict every row of a table.
 
     Returns:
-        Labels as text (or values, for regression), and for classes the probability of each label given.
+        Labels as text (or values, where there are no classes), and for classes the probability of each label given;
+        None where the model knows no probabilities.
 
     Raises:
         InvalidInputError: the table lacks a column, or one cannot be read.
     """
     rows = matrix(frame, signature)
-    if not signature.classes:
-        return [float(value) for value in model.predict(rows)], None
-    probability = model.predict_proba(rows)
-    chosen = probability.argmax(axis=1)
-    return [str(model.classes_[i]) for i in chosen], [
-        float(row[i]) for row, i in zip(probability, chosen, strict=True)
-    ]
+    given = rows.to_numpy() if signature.array else rows
+    with _explaining():
+        if signature.classes and hasattr(model, "predict_proba"):
+            probability = model.predict_proba(given)
+            chosen = probability.argmax(axis=1)
+            return [str(model.classes_[i]) for i in chosen], [
+                float(row[i]) for row, i in zip(probability, chosen, strict=True)
+            ]
+        predicted = model.predict(given)
+    if signature.classes:
+        return [str(value) for value in predicted], None
+    return [float(value) for value in predicted], None
+
+
+@contextlib.contextmanager
+def _explaining() -> Iterator[None]:
+    """Turn what a model says of rows it cannot read into an error of the family."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InvalidInputError(
+            f"data: the model cannot read these rows: {reason}.", fix="Give rows like those it was fitted on."
+        ) from error

@@ -1,6 +1,6 @@
 """What a classic model reads and predicts: its columns, and how a table is brought into their form. Needs pandas."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from snapml_lab.errors import InvalidInputError
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SECONDS_A_DAY = 86_400.0
+ANY = "any"
+"""The type of a column nobody has said anything about: it is given to the model as it comes."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,14 @@ class Signature:
 
     Attributes:
         numeric: columns of numbers.
-        times: columns of instants, read as days since 1970.
+        times: columns of instants, read as days since 1970 where ``types`` does not say otherwise.
         categorical: columns of few distinct texts or booleans.
         left_out: column to reason.
         target: what is predicted.
         classes: the target's classes as text, in the model's order; empty for regression.
+        types: of a model a person brought: each column it reads, in its order, to pandas' name of the column's type;
+            columns are then given to it in these types, and not prepared as ``automl`` prepares them.
+        array: whether such a model was fitted on an array without names of columns.
     """
 
     numeric: list[str]
@@ -30,11 +35,13 @@ class Signature:
     left_out: dict[str, str]
     target: str
     classes: list[str]
+    types: dict[str, str] = field(default_factory=dict)
+    array: bool = False
 
     @property
     def columns(self) -> list[str]:
         """The columns a model reads, in its order."""
-        return [*self.numeric, *self.times, *self.categorical]
+        return list(self.types) or [*self.numeric, *self.times, *self.categorical]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -55,23 +62,58 @@ def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
             "data", f"no column {missing[0]!r}", f"the columns {', '.join(signature.columns[:12])}"
         )
     columns: dict[str, pd.Series] = {}
+    if signature.types:
+        columns = {name: _typed(frame[name], name, kind) for name, kind in signature.types.items()}
+        return pd.DataFrame(columns, index=frame.index)
     for name in signature.numeric:
-        try:
-            values = pd.to_numeric(frame[name]).astype("float64")
-        except (ValueError, TypeError) as error:
-            raise InvalidInputError(
-                f"data: column {name!r} was numbers at training: {error}.", fix="Mend that column."
-            ) from error
+        values = _numbers(frame[name], name).astype("float64")
         columns[name] = values.where(values.abs() != float("inf"))
     for name in signature.times:
-        try:
-            instants = pd.to_datetime(frame[name], utc=True)
-        except (ValueError, TypeError) as error:
-            raise InvalidInputError(
-                f"data: column {name!r} was instants at training: {error}.", fix="Mend that column."
-            ) from error
-        seconds = (instants - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+        seconds = (_instants(frame[name], name) - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
         columns[name] = seconds / _SECONDS_A_DAY
     for name in signature.categorical:
         columns[name] = frame[name].astype("object").where(frame[name].notna(), "(missing)").astype(str)
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _typed(values: Any, name: str, kind: str) -> Any:
+    """Bring a column into a type; whole numbers with gaps or fractions stay numbers of another type."""
+    if kind == ANY:
+        return values
+    if kind.startswith("datetime64"):
+        instants = _instants(values, name)
+        return instants if "UTC" in kind else instants.dt.tz_localize(None)
+    if kind.startswith(("int", "uint", "float", "bool")):
+        numbers = _numbers(values, name)
+        if kind.startswith("bool"):
+            return numbers.astype(bool) if numbers.isin([0, 1]).all() else numbers
+        whole = kind.startswith("float") or bool((numbers.notna() & (numbers % 1 == 0)).all())
+        return numbers.astype(kind if whole else "float64")
+    if kind == "category":
+        return values.astype("category")
+    texts = values.astype("object")
+    return texts.where(values.isna(), texts.astype(str)).astype(
+        kind if kind in ("str", "string") else "object"
+    )
+
+
+def _numbers(values: Any, name: str) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_numeric(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f"data: column {name!r} was numbers at training: {error}.", fix="Mend that column."
+        ) from error
+
+
+def _instants(values: Any, name: str) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(values, utc=True)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f"data: column {name!r} was instants at training: {error}.", fix="Mend that column."
+        ) from error

@@ -41,7 +41,7 @@ def start(ws: Workspace, deployment: Deployment, *, actor: str, origin: Origin) 
     spec = {"name": deployment.name, "source": deployment.source, "socket": str(path)}
     if deployment.engine == "predict":
         model = versions.find(ws.ledger, deployment.model)
-        spec = {**spec, "signature": model.signature}  # type: ignore[dict-item]
+        spec = {**spec, "signature": model.signature, "format": model.format}  # type: ignore[dict-item]
     module = f"snapml_lab.serving.engines.{deployment.engine}:run"
     work = Work(
         ENDPOINT, deployment.name, queue.python(module), spec, env=_QUIET, cpus=0, service=True, gpus=deployment.gpus,

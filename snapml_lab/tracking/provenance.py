@@ -268,12 +268,13 @@ class _Script:
     path: Path
     source: str
     sha256: str
+    at: float
 
     def encode(self) -> bytes:
         """Write it as a run keeps it: a session of one."""
         argv = json.loads(_redacted(json.dumps(sys.argv), secrets_of(os.environ)))
         item = {
-            "script": str(self.path), "argv": argv, "cwd": os.getcwd(), "sha256": self.sha256, "at": time.time(),
+            "script": str(self.path), "argv": argv, "cwd": os.getcwd(), "sha256": self.sha256, "at": self.at,
         }  # fmt: skip
         return json.dumps([item]).encode()
 
@@ -300,4 +301,4 @@ def _read_script(path: Path) -> _Script | None:
         text = path.read_bytes().decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
-    return _Script(path, text, digest(text))
+    return _Script(path, text, digest(text), time.time())

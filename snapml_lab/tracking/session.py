@@ -1,7 +1,7 @@
 """What one kernel ran since it started, kept in its memory. Standard library only.
 
-A run keeps it as a blob, a JSON list, oldest first: ``{"cell_id", "execution_count", "sha256", "at"}``, the sources by their
-SHA-256 in the ledger's table ``sources``. So what was really run is known though the notebook was never saved. Of a script
+A run keeps it as a blob, a JSON list, oldest first: ``{"cell_id", "execution_count", "sha256", "at"}``, with ``"raised"``
+where the cell raised; the sources are by their SHA-256 in the ledger's table ``sources``. So what was really run is known though the notebook was never saved. Of a script
 it is one item: ``{"script", "argv", "cwd", "sha256", "at"}``.
 """
 
@@ -26,6 +26,7 @@ class Session:
     def __init__(self, most_bytes: int = _BYTES, most_cells: int = _CELLS) -> None:
         self.ran: deque[Ran] = deque(maxlen=most_cells)
         self.sources: dict[str, str] = {}
+        self.raised: set[Ran] = set()
         self._most = most_bytes
         self._held = 0
 
@@ -44,8 +45,10 @@ class Session:
 
     def encode(self) -> bytes:
         """Write it as a run keeps it."""
+        self.raised.intersection_update(self.ran)
         return json.dumps([
             {"cell_id": item.cell, "execution_count": item.counter, "sha256": item.sha256, "at": item.at}
+            | ({"raised": True} if item in self.raised else {})
             for item in self.ran
         ]).encode()  # fmt: skip
 

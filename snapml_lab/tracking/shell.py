@@ -35,6 +35,7 @@ class Attended:
         self.running: Ran | None = None
         self._catch_up()
         shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
 
     def cell_id(self) -> str | None:
         """Return the id of the cell whose request is being answered."""
@@ -63,7 +64,8 @@ class Attended:
 
     def _before(self, info: Any) -> None:
         cell, source = self._id_of(info), info.raw_cell or ""
-        self.running = Ran(cell, digest(source), self.shell.execution_count, time.time())
+        counter = len(self._inputs()) if info.store_history else self.shell.execution_count
+        self.running = Ran(cell, digest(source), counter, time.time())
         if cell is None and not info.store_history:
             return  # a front end asking, not a person
         self.session.add(source, self.running)
@@ -71,18 +73,25 @@ class Attended:
             "notebook": self.notebook(), "cell_id": cell, "execution_count": self.running.counter,
         })  # fmt: skip
 
+    def _after(self, result: Any) -> None:
+        if self.running is not None and not result.success:
+            self.session.raised.add(self.running)
+
     def _id_of(self, info: Any) -> str | None:
         told: str | None = self.cell_id() if CELL_FILE in os.environ else info.cell_id
         return told
 
+    def _inputs(self) -> list[str]:
+        """Return IPython's own list of what ran, by counter; it begins at 1, and has a cell from when that begins."""
+        return list(getattr(getattr(self.shell, "history_manager", None), "input_hist_raw", [""]))
+
     def _catch_up(self) -> None:
-        """Take in what ran before, from IPython's own list; it has no ids, but for the cell that is running."""
-        history = getattr(self.shell, "history_manager", None)
-        ran = list(getattr(history, "input_hist_raw", []))
-        for counter, source in enumerate(ran):
-            if not counter:
-                continue  # the list begins at 1
-            current = counter == self.shell.execution_count
+        """Take in what ran before: it has no ids, but for the cell that is running."""
+        asked = None if self.kernel is None else self.kernel.get_parent().get("content", {}).get("code")
+        ran = self._inputs()
+        for counter, listed in enumerate(ran[1:], start=1):
+            current = counter == len(ran) - 1 and (asked is None or asked.rstrip("\n") == listed)
+            source = asked or listed if current else listed  # the list leaves out empty lines at the end
             at = time.time() if current else None
             item = Ran(self.cell_id() if current else None, digest(source), counter, at)
             self.session.add(source, item)

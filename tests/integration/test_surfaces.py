@@ -17,6 +17,7 @@ from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys
 from snapml_lab.jobs import queue
+from snapml_lab.registry import versions
 from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
@@ -70,6 +71,13 @@ CASES = {
     "leaderboard": {"job": SEARCH},
     "leases free": {"process": 4_194_303, "grace": 1.0},
     "leases show": {},
+    "models add": {
+        "model": "made.skops",
+        "name": "added",
+        "example": "flowers.csv",
+        "target": "kind",
+        "note": "brought",
+    },
     "models card": {"model": f"{SEARCH}@1"},
     "models lineage": {"model": SEARCH},
     "models list": {"limit": 1, "search": "flowers", "task": "multiclass"},
@@ -158,6 +166,10 @@ MISTAKES = {
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
+    "a pickle nobody trusts": ("models add", {"model": "model.pkl", "name": "p"}, "unsafe_file"),
+    "a model that is not there": ("models add", {"model": "absent.skops"}, "not_found"),
+    "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
+    "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
@@ -189,6 +201,9 @@ def place(tmp_path_factory, _learnt_once):
     turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "1"}]
     (folder / "orders.jsonl").write_text((json.dumps({"messages": turns}) + "\n") * 12)
     (folder / "narrow.csv").write_text("a,b\n1,2\n")
+    (folder / "model.pkl").write_bytes(b"\x80\x04N.")
+    made = Workspace(folder / ".snapml")
+    shutil.copyfile(made.blobs.path(versions.find(made.ledger, SEARCH).blob), folder / "made.skops")
     (folder / "said.py").write_text("print('said')\n")
     parameters = {
         "cell_type": "code", "id": "p", "metadata": {"tags": ["parameters"]}, "source": "size: int = 1",

@@ -251,6 +251,13 @@ export interface Commands {
     result: LeasesView;
   };
   /**
+   * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
+   */
+  'models/add': {
+    params: ModelsAddParams;
+    result: ModelView;
+  };
+  /**
    * Make the card of a model version from the record: data, evidence with intervals, run, approvals, known limits.
    */
   'models/card': {
@@ -473,6 +480,20 @@ export interface Commands {
   'runs/list': {
     params: RunsListParams;
     result: RunList;
+  };
+  /**
+   * Make a run again, with its code, environment and inputs as they were, and say what differs.
+   */
+  'runs/reproduce': {
+    params: RunsReproduceParams;
+    result: JobView;
+  };
+  /**
+   * Show a reproduction: what was done, and what differs; while it runs or after.
+   */
+  'runs/reproduction': {
+    params: RunsReproductionParams;
+    result: ReproductionView;
   };
   /**
    * Bring back runs that were deleted, with those nested in them.
@@ -1152,6 +1173,56 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
+export interface ModelsAddParams {
+  base?: string | null;
+  /**
+   * a,b,c
+   */
+  classes?: string | null;
+  example?: string | null;
+  held_out?: string | null;
+  /**
+   * a fitted model's name in the notebook, or a file or folder
+   */
+  model: string;
+  name?: string | null;
+  note?: string | null;
+  run?: string | null;
+  target?: string;
+  trust?: boolean;
+}
+/**
+ * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
+ *
+ * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
+ * those of its run.
+ */
+export interface ModelView {
+  actor: string;
+  aliases: string[];
+  base: string | null;
+  blob: string;
+  cell_id: string | null;
+  created_at: string;
+  evidence: {
+    [k: string]: unknown;
+  };
+  example: string | null;
+  format: string;
+  id: string;
+  name: string;
+  note: string | null;
+  notebook: string | null;
+  run: string | null;
+  run_name: string | null;
+  signature: {
+    [k: string]: unknown;
+  };
+  size: number;
+  stage: string;
+  task: string;
+  version: number;
+}
 export interface ModelsCardParams {
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
@@ -1250,38 +1321,6 @@ export interface ModelsListParams {
  */
 export interface ModelList {
   models: ModelView[];
-}
-/**
- * A model version: what it reads, what it was chosen by, and the run that made it. ``size`` is in bytes.
- *
- * ``stage`` is the state of its newest promotion, ``registered`` where there is none; ``notebook`` and ``cell_id`` are
- * those of its run.
- */
-export interface ModelView {
-  actor: string;
-  aliases: string[];
-  base: string | null;
-  blob: string;
-  cell_id: string | null;
-  created_at: string;
-  evidence: {
-    [k: string]: unknown;
-  };
-  example: string | null;
-  format: string;
-  id: string;
-  name: string;
-  note: string | null;
-  notebook: string | null;
-  run: string | null;
-  run_name: string | null;
-  signature: {
-    [k: string]: unknown;
-  };
-  size: number;
-  stage: string;
-  task: string;
-  version: number;
 }
 export interface ModelsMergeParams {
   /**
@@ -1911,6 +1950,58 @@ export interface RunsListParams {
    * how many at most
    */
   limit?: number;
+}
+export interface RunsReproduceParams {
+  here?: boolean;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  tolerance?: number;
+}
+export interface RunsReproductionParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job?: string;
+}
+/**
+ * A run that is run again.
+ *
+ * ``verdict``: ``same``, ``same within tolerance``, ``differs`` or ``could not be run again``; None while it runs.
+ * ``again``: the id of the new run. ``rows``: metrics, and all else that is not the same; ``same``: how many values are.
+ */
+export interface ReproductionView {
+  again: string | null;
+  error: string | null;
+  job: string;
+  message: string | null;
+  name: string;
+  rows: ReproductionRow[];
+  run: string;
+  same: number;
+  state: string;
+  steps: ReproductionStep[];
+  tolerance: number;
+  verdict: string | null;
+}
+/**
+ * One value then and now; ``likeness``: same, close, differs, not made again, new, or not compared.
+ */
+export interface ReproductionRow {
+  after: string | null;
+  before: string | null;
+  kind: string;
+  likeness: string;
+  name: string;
+}
+/**
+ * One thing that is done, in order. ``detail``: what will be done, then how it went.
+ */
+export interface ReproductionStep {
+  detail: string;
+  name: string;
+  state: 'waiting' | 'running' | 'done' | 'failed';
 }
 export interface RunsRestoreParams {
   /**

@@ -21,9 +21,9 @@ _LONGEST_BODY = 64 << 20
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
-    """Serve the skops file ``spec["source"]`` as ``spec["name"]`` on ``spec["socket"]`` until stopped."""
+    """Serve the file ``spec["source"]``, of the format ``spec["format"]``, as ``spec["name"]`` on ``spec["socket"]`` until stopped."""
     report.message("loading the model")
-    model = model_file.load(Path(spec["source"]))
+    model = model_file.load(Path(spec["source"]), spec.get("format", "skops"))
     signature = Signature(**spec["signature"])
     asyncio.run(_serve(_application(model, signature, spec["name"]), Path(spec["socket"]), report))
     return {}
