@@ -10,7 +10,7 @@ from driver import acknowledge, each_us, past_curve, past_runs, serve, timed_ms
 
 os.environ["SNAPML_WORKSPACE"] = sys.argv[1]
 
-import snapml_lab as snap  # noqa: E402 - the workspace is named before
+import snapml_lab as snap
 
 _open: dict[str, Any] = {}
 
