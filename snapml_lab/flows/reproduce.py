@@ -31,7 +31,6 @@ from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.runs import Run
 from snapml_lab.workspace import Workspace, open_workspace
 
-TAG = "reproduces"
 _SHOWN = 4
 _STEPS = ("code", "environment", "run", "compare")
 
@@ -187,7 +186,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     finally:
         report.message("removing the scratch folder")
         scratch.remove()
-    report.param(TAG, old.id)
+    report.param(again.TAG, old.id)
     return {**told.known, "steps": told.steps}
 
 
@@ -285,7 +284,7 @@ def _tag(ws: Workspace, old: Run, made: set[str]) -> None:
     with ws.ledger.write() as connection:
         revision = bump(connection)
         for item in made:
-            record.log_tag(connection, item, TAG, old.id)
+            record.log_tag(connection, item, again.TAG, old.id)
             connection.execute("UPDATE runs SET revision = ? WHERE id = ?", (revision, item))
 
 

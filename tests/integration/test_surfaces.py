@@ -121,6 +121,8 @@ CASES = {
     "runs curve": {"metric": "m", "run": ["first", "second"], "points": 10},
     "runs delete": {"run": ["third"]},
     "runs fetch": {"run": "kept", "name": "said.py", "to": "got.py"},
+    "runs reproduce": {"run": "first", "tolerance": 1e-6},
+    "runs reproduction": {"job": SEARCH},
     "runs restore": {"run": ["third"]},
     "runs search": {
         "where": "metric.m > 0.3 and param.a == 2",
@@ -137,7 +139,7 @@ CASES = {
 }
 """Arguments for each command; one that is missing here fails the test below."""
 
-JOBS = {"automl", "pipeline run", "sample llm"}
+JOBS = {"automl", "pipeline run", "runs reproduce", "sample llm"}
 AT_ONCE = {"run"}
 """Commands that answer with a job without being told to."""
 
@@ -154,6 +156,7 @@ REFUSED = {
     "leases free",
     "models merge",
     "reject",
+    "runs reproduction",
     "training",
 }
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
@@ -193,6 +196,8 @@ MISTAKES = {
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
     "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such workspace": ("merge", {"other": "absent"}, "not_found"),
+    "no other workspace": ("merge", {"other": ".snapml"}, "invalid_input"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
     "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
@@ -257,6 +262,7 @@ with snap.run("kept", system=False) as run:
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    Workspace(folder / "far" / "away" / ".snapml").ledger.close()
     return folder
 
 
