@@ -36,6 +36,8 @@ _OWN = frozenset(
 _NAMES_A_MODEL = frozenset({"automl", "finetune", "merge"})
 SUFFIX = "-reproduced"
 """What the names of models end with that are made again: they are not the next version of what is served."""
+VARIABLE = "SNAPML_REPRODUCES"
+"""Tells a process that it makes a run again, and which."""
 _LONGEST_NAME = 100
 KIND = "reproduce"
 TAG = "reproduces"
@@ -221,6 +223,11 @@ def work(ws: Workspace, way: Way, run: Run, scratch: Scratch, python: Path | Non
     }  # fmt: skip
     argv = payload(program, "snapml_lab.flows.notebook:run")
     return Work("notebook", _name(run.name), argv, spec, cwd=source.parent, env=environment)
+
+
+def called(name: str) -> str:
+    """Return what a model that is added is called: where a run is made again, it is not the next version of what is served."""
+    return name[: _LONGEST_NAME - len(SUFFIX)] + SUFFIX if VARIABLE in os.environ else name
 
 
 def as_notebook(cells: list[dict[str, Any]], *, failing: bool) -> dict[str, Any]:
