@@ -24,6 +24,7 @@ from snapml_lab.governance.roles import account
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import versions
 from snapml_lab.store.files import replace_json
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import git, live, record, runs
@@ -169,7 +170,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             _tag(ws, old, {new.id, job.id})
         with told.step("compare") as step:
             moved = (str(scratch.project), str(ws.project))
-            before, after = facts(ws, old), facts(ws, new, suffix=again.SUFFIX, moved=moved)
+            before, after = facts(ws, old), facts(ws, new, suffix=versions.AGAIN, moved=moved)
             rows = compare(before, after, spec["tolerance"])
             judged = verdict(rows)
             packages_now = [

@@ -29,8 +29,6 @@ from snapml_lab.tracking.session import digest
 from snapml_lab.workspace import Workspace, open_workspace
 
 _JOB = "SNAPML_JOB_ID"
-SCRATCH = "SNAPML_SCRATCH"
-"""Names a folder that stands for the project: a run is made again there."""
 _OURS = Path(__file__).resolve().parents[1]
 _LARGEST_SCRIPT = 4 << 20
 
@@ -299,7 +297,7 @@ def _script() -> _Script | None:
 
 def _standing_for(ws: Workspace, path: Path) -> Path:
     """Return the project's path that a path in a scratch folder stands for."""
-    scratch = os.environ.get(SCRATCH)
+    scratch = os.environ.get(shell.SCRATCH)
     return ws.project / path.relative_to(scratch) if scratch and path.is_relative_to(scratch) else path
 
 
