@@ -352,7 +352,8 @@ def test_what_cells_do_to_the_workspace_is_not_done_a_second_time(
     lab.execute("fit", FIT + keep)
     lab.execute("more", "snap.queue.limit('nights', at_most=3)\nsnap.runs.reproduce('fit', background=True)")
     (job,) = (item for item in queue.latest(ws) if item.kind == "reproduce")
-    assert picture(ws, queue.wait(ws, job, timeout=120)).verdict == "same"
+    first = picture(ws, queue.wait(ws, job, timeout=120))
+    assert first.verdict == "same", first.text()
     lab.execute("last", "with snap.run('last', system=False) as r: r.log(v=1)")
     view = again("last")
     assert view.error is None, view.text()
