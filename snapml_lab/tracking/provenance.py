@@ -22,7 +22,7 @@ from snapml_lab.envs import current
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.redaction import Redactor, secrets_of
 from snapml_lab.store.blobs import Blobs
-from snapml_lab.tracking import git, notebooks, shell
+from snapml_lab.tracking import git, notebooks, renames, shell
 from snapml_lab.tracking.order import Order, judged
 from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.session import digest
@@ -48,7 +48,7 @@ def here() -> Origin:
         return Origin()
     ws = open_workspace()
     return Origin(
-        notebook=ws.relative(notebook) if notebook else None, cell_id=told.get("cell_id"),
+        notebook=ws.relative(renames.follow(ws, notebook)) if notebook else None, cell_id=told.get("cell_id"),
         execution_count=told.get("execution_count"), cell_sha256=None if script is None else script.sha256,
         script=None if script is None else ws.relative(_standing_for(ws, script.path)),
     )  # fmt: skip
@@ -185,8 +185,11 @@ def _others(ws: Workspace, run: Any, notebook: notebooks.Notebook) -> int:
 
 def _of_cell(found: shell.Attended) -> Origin:
     notebook, ran = found.notebook(), found.latest()
+    if notebook is not None:
+        ws = open_workspace()
+        notebook = ws.relative(renames.follow(ws, notebook))
     return Origin(
-        notebook=open_workspace().relative(notebook) if notebook else None, cell_id=found.cell_id(),
+        notebook=notebook, cell_id=found.cell_id(),
         cell_sha256=None if ran is None else ran.sha256,
         execution_count=found.shell.execution_count if ran is None else ran.counter,
     )  # fmt: skip
