@@ -28,6 +28,7 @@ MODULES = (
     "jobs",
     "keys",
     "leases",
+    "mlflow",
     "models",
     "pipeline",
     "queues",
