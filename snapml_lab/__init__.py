@@ -19,8 +19,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 FACE = (
-    "ask", "audit", "autolog", "automl", "cost", "data", "deploy", "endpoints", "eval", "evaluation", "finetune", "jobs", "keys", "leaderboard", "leases", "models", "pipeline", "predict", "prices", "queue", "requests", "run", "runs",
-    "sample", "status", "training", "undeploy",
+    "approvals", "approve", "ask", "audit", "autolog", "automl", "cost", "data", "deploy", "endpoints", "eval", "evaluation", "finetune", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "policies", "predict", "prices", "promote", "queue", "reject", "requests", "roles", "run", "runs", "sample", "status", "training", "undeploy",
 )  # fmt: skip
 """The first words of the commands Python has. A subpackage of the same name is imported as ever; what one sees as an
 attribute is the command."""
@@ -48,3 +47,8 @@ def _commanded(name: str) -> property:
 for _name in FACE:
     setattr(_Face, _name, _commanded(_name))
 sys.modules[__name__].__class__ = _Face
+
+if "IPython" in sys.modules:  # in a kernel, keep from now on what it runs: a run made later has it
+    from snapml_lab.tracking import shell as _shell
+
+    _shell.found()

@@ -102,6 +102,13 @@ class StorageError(SnapmlError):
     status = 507
 
 
+class AuditBrokenError(SnapmlError):
+    """Rows of the audit are not what was recorded."""
+
+    code = "audit_broken"
+    status = 409
+
+
 class MissingExtraError(SnapmlError):
     """An optional dependency is not installed."""
 
@@ -148,7 +155,7 @@ FAMILY: dict[str, type[SnapmlError]] = {
     cls.code: cls
     for cls in (
         SnapmlError, InvalidInputError, UnknownCommandError, NotFoundError, ConflictError, NotAllowedError,
-        UnsafeFileError, StoreDamagedError, StorageError, MissingExtraError, JobFailedError,
+        UnsafeFileError, StoreDamagedError, StorageError, AuditBrokenError, MissingExtraError, JobFailedError,
         CellFailedError, StepFailedError, DetachedError,
     )
 }  # fmt: skip

@@ -16,8 +16,8 @@ from snapml_lab.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see no workspace, job or notebook of whoever runs them."""
+def _no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests see no workspace, job or notebook of whoever runs them, and leave no heads of audits in their home."""
     for name in [
         name
         for name in os.environ
@@ -25,6 +25,7 @@ def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     ]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("JUPYTER_SERVER_ROOT", raising=False)
+    monkeypatch.setenv("SNAPML_AUDIT_HEADS", str(tmp_path_factory.getbasetemp() / "heads"))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import { jobCommandsPlugin } from './jobs/commands.js';
 import { machineModelPlugin, machineSectionPlugin } from './machine/plugin.js';
 import { notebooksPlugin } from './notebooks/plugin.js';
 import { noticesPlugin } from './notices/plugin.js';
+import { runsPlugin } from './runs/plugin.js';
 import { runningPlugin } from './running/plugin.js';
 import { sidebarPlugin } from './sidebar/plugin.js';
 import { statusPlugin } from './status/plugin.js';
@@ -24,6 +25,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   machineSectionPlugin,
   endpointsPlugin,
   costsPlugin,
+  runsPlugin,
   jobCommandsPlugin,
   notebooksPlugin,
   runningPlugin,

@@ -142,6 +142,14 @@ export const CommandIDs = {
   openCell: 'snapml:open-cell',
   /** Arguments: `{ job: string, log?: boolean }`: its row in the sidebar, and what it printed. */
   showJob: 'snapml:show-job',
+  /** Arguments: `{ run: string }`, its id: its page in the main area. */
+  openRun: 'snapml:open-run',
+  /** Arguments: `{ runs: string[] }`, ids of two runs or more. */
+  compareRuns: 'snapml:compare-runs',
+  /** Arguments: `{ model: string }`, as NAME@VERSION. */
+  openModel: 'snapml:open-model',
+  /** Arguments: `{ approval: string }`, its id. */
+  openApproval: 'snapml:open-approval',
   /** Arguments: `{ gpu: string, holder: string }`: a GPU's UUID and a holder's key. */
   freeMemory: 'snapml:free-memory',
   /** Whether the desktop tells when a job ends; the browser is asked where it has to be. */

@@ -9,6 +9,8 @@ from typing import Any
 from snapml_lab import errors
 from snapml_lab.commands.core import Call, Surface
 from snapml_lab.commands.dispatch import dispatch
+from snapml_lab.governance import audit
+from snapml_lab.governance.roles import role_of
 from snapml_lab.workspace import open_workspace
 
 _CHILDREN = asyncio.Semaphore(2)
@@ -18,6 +20,15 @@ def in_thread(start: Path, name: str, arguments: dict[str, Any], actor: str) -> 
     """Run a command and return its result as JSON."""
     result = dispatch(open_workspace(start), name, arguments, Call(Surface.REST, actor=actor))
     return str(result.model_dump_json())
+
+
+def refuse(start: Path, name: str, actor: str) -> None:
+    """Record that the server's own authorizer did not let a command begin."""
+    ws = open_workspace(start)
+    audit.refused(
+        ws, actor=actor, role=role_of(ws, actor), surface=Surface.REST, command=name, arguments={},
+        code=errors.NotAllowedError.code,
+    )  # fmt: skip
 
 
 async def in_child(start: Path, name: str, arguments: dict[str, Any], actor: str) -> str:

@@ -62,9 +62,9 @@ class CommandHandler(APIHandler):
 
         # The first time, this imports all commands.
         command = await asyncio.get_running_loop().run_in_executor(None, find, name)
-        await self._authorise(str(command.effect))
-        arguments = self._arguments()
         actor = self._actor()
+        await self._authorise(name, str(command.effect), actor)
+        arguments = self._arguments()
         from snapml_server.execution import in_child, in_thread
 
         if command.heavy:
@@ -73,13 +73,20 @@ class CommandHandler(APIHandler):
             None, partial(in_thread, self.start, name, arguments, actor)
         )
 
-    async def _authorise(self, effect: str) -> None:
-        """Ask Jupyter's own authorizer, naming the resource (``@authorized`` would cache another handler's)."""
+    async def _authorise(self, name: str, effect: str, actor: str) -> None:
+        """Ask Jupyter's own authorizer, naming the resource (``@authorized`` would cache another handler's).
+
+        A refusal is in the audit, as our own are.
+        """
         action = {"read": "read", "execute": "execute"}.get(effect, "write")
         allowed = self.authorizer.is_authorized(self, self.current_user, action, _RESOURCE)
         if inspect.isawaitable(allowed):
             allowed = await allowed
         if not allowed:
+            from snapml_server.execution import refuse
+
+            if effect != "read":
+                await asyncio.get_running_loop().run_in_executor(None, refuse, self.start, name, actor)
             raise errors.NotAllowedError(
                 f"The server does not allow you to {action} {_RESOURCE}.", fix="Ask its owner."
             )
@@ -102,11 +109,49 @@ class CommandHandler(APIHandler):
     def _actor(self) -> str:
         """Return who asks: a person where identities are real, else the account that owns the server.
 
-        Jupyter's own token or password login makes up a name for each browser, which says nothing about who it is.
+        Raises:
+            NotAllowedError: the provider names nobody.
         """
-        from jupyter_server.auth.identity import IdentityProvider
+        from snapml_lab.governance.roles import account, check_name
 
-        from snapml_lab.governance.roles import account
+        if not _named(self.identities):
+            return account()
+        try:
+            return check_name(str(self.current_user.username))
+        except errors.InvalidInputError as error:
+            raise errors.NotAllowedError(
+                f"The server's identity provider names nobody: {error.message}",
+                fix="Log in again, or ask the server's owner.",
+            ) from error
 
-        made_up = type(self.identities).get_user is IdentityProvider.get_user
-        return account() if made_up else str(self.current_user.username)
+
+_NAMING = (
+    "get_user", "_get_user", "get_user_token", "get_user_cookie", "user_from_cookie", "generate_anonymous_user",
+    "process_login_form",
+)  # fmt: skip
+"""The methods of an identity provider by which a user gets a name."""
+
+
+def _named(identities: Any) -> bool:
+    """Say whether a provider of identities names people.
+
+    Jupyter's own, with a token or a password, makes up a name for each browser, which says nothing about who it is. One that
+    has any of the methods a name comes from of its own says who people are; so does a login handler of the older kind.
+    """
+    from jupyter_server.auth.identity import (
+        IdentityProvider,
+        LegacyIdentityProvider,
+        PasswordIdentityProvider,
+    )
+    from jupyter_server.auth.login import LegacyLoginHandler
+
+    usual: dict[str, set[Any]] = {
+        name: {getattr(cls, name, None) for cls in (IdentityProvider, PasswordIdentityProvider)}
+        for name in _NAMING
+    }
+    if isinstance(identities, LegacyIdentityProvider):
+        usual["get_user"].add(LegacyIdentityProvider.get_user)
+        login = getattr(identities.login_handler_class, "get_user", None)
+        if getattr(login, "__func__", None) is not getattr(LegacyLoginHandler.get_user, "__func__", None):
+            return True
+    return any(getattr(type(identities), name, None) not in usual[name] for name in _NAMING)

@@ -77,6 +77,7 @@ class Watcher:
         from snapml_lab.commands import core
         from snapml_lab.jobs import queue
         from snapml_lab.jobs.tick import keeps_awake, pending, tick
+        from snapml_lab.tracking import live
 
         if self._ws is None:
             self._ws = self._open()
@@ -91,6 +92,7 @@ class Watcher:
                 self._settings.setdefault("last_activity_times", {})["snapml"] = datetime.now(UTC)
             if pending(ws):
                 tick(ws)
+            live.catch_up(ws)
         revision = ws.ledger.revision()
         if revision == self._revision and now - self._told < _HEARTBEAT_SECONDS:
             return None

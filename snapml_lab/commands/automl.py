@@ -50,7 +50,7 @@ def automl(
     problem = pose(table.frame, target, task=task, metric=metric)
     features.sign(table.frame, target, [])  # raises where no column can be learnt from
     model = versions.check_name(name or _model_name(table.name, target))
-    dataset = tables.keep(ws, table)
+    dataset = tables.keep(ws, table, actor=call.actor)
     spec = {
         "dataset": dataset.reference, "target": target, "time": time, "metric": problem.metric, "task": problem.task,
         "name": model,

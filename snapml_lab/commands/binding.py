@@ -152,7 +152,7 @@ def _unchecked(hint: Any) -> Any:
     kind, *more = get_args(hint)
     kept = [part for part in more if not isinstance(part, FieldInfo | BeforeValidator)]
     if kind is Any or any(isinstance(part, BeforeValidator) for part in more):
-        kind = list[str] if get_origin(kind) is list else str
+        kind = list[str] if get_origin(kind) in (list, dict) else str
     else:
         kind = _unchecked(kind)
     return Annotated[(kind, *kept)] if kept else kind

@@ -10,7 +10,7 @@ from snapml_lab.commands.core import command
 from snapml_lab.commands.runs import SomeRuns
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.governance.roles import Effect
-from snapml_lab.tracking import detail, live, runs
+from snapml_lab.tracking import detail, live, provenance, runs
 from snapml_lab.tracking.view import CurveList, RunView
 from snapml_lab.views.base import View
 from snapml_lab.views.charts import Axis, Parallel
@@ -80,7 +80,9 @@ class RunComparison(View):
         chosen = [
             item
             for item in self.differences
-            if item.kind in ("param", "metric") and not item.name.startswith(_SYSTEM)
+            if item.kind in ("param", "metric")
+            and not item.name.startswith(_SYSTEM)
+            and len({value for value in item.values if value is not None}) > 1
         ]
         axes = [Axis(item.name, item.values) for item in chosen][:10]
         if len(axes) < 2:
@@ -161,7 +163,7 @@ def curve(
 def _origin(view: RunView) -> dict[str, str]:
     order = None if view.out_of_order is None else str(view.out_of_order)
     fields = {
-        "notebook": view.notebook, "cell": view.cell_id, "cell source": view.cell_sha256, "git": view.git_commit,
+        "notebook": view.notebook, "script": view.script, "cell": view.cell_id, "cell source": view.cell_sha256, "git": view.git_commit,
         "uncommitted": view.git_diff, "environment": view.environment, "data": view.dataset, "out of order": order,
         "by": view.actor or None,
     }  # fmt: skip
@@ -170,7 +172,7 @@ def _origin(view: RunView) -> dict[str, str]:
 
 def _code(ws: Workspace, found: list[runs.Run]) -> str | None:
     """Return how the second run's cell differs from the first's; None where they are the same, or not known."""
-    first, second = (detail.source(ws, run.cell_sha256) for run in found[:2])
+    first, second = (provenance.source(ws, run.cell_sha256 or "") for run in found[:2])
     if first is None or second is None or first == second:
         return None
     a, b = (f"{run.name} {run.id[-6:]}" for run in found[:2])

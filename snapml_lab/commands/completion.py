@@ -10,9 +10,10 @@ from cyclopts import Parameter as Named
 
 from snapml_lab.commands.core import Command, Surface, commands
 from snapml_lab.commands.types import Completes, parts
+from snapml_lab.governance import promotions
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import DEFAULT_QUEUE
-from snapml_lab.registry import versions
+from snapml_lab.registry import aliases, deployments, versions
 from snapml_lab.tracking import runs
 from snapml_lab.workspace import Workspace
 
@@ -132,8 +133,23 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]
         case "models":
-            return [model.reference for model in versions.latest(ws.ledger, _MOST)]
+            return _models(ws)
+        case "promotable":
+            others = [f"dataset:{name}" for name in ws.catalog.keys("datasets")]
+            return [*_models(ws), *others, *(f"deployment:{item.name}" for item in deployments.every(ws))]
+        case "aliases":
+            rows = ws.ledger.rows("SELECT DISTINCT alias FROM aliases ORDER BY alias LIMIT ?", _MOST)
+            return list(dict.fromkeys(["champion", *(row["alias"] for row in rows)]))
+        case "requests":
+            waiting = promotions.latest(ws.ledger, of=None, state=promotions.Stage.WAITING, limit=_MOST)
+            return [item.id for item in waiting]
     return []
+
+
+def _models(ws: Workspace) -> list[str]:
+    """Return the newest model versions, and what stands under an alias."""
+    named = [f"{row['name']}@{row['alias']}" for row in aliases.of(ws.ledger, "model")[:_MOST]]
+    return [*(model.reference for model in versions.latest(ws.ledger, _MOST)), *named]
 
 
 def _jobs(ws: Workspace, current: str) -> list[str]:

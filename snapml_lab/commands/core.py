@@ -17,6 +17,7 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 MODULES = (
+    "approvals",
     "ask",
     "audit",
     "automl",
@@ -28,10 +29,14 @@ MODULES = (
     "jobs",
     "keys",
     "leases",
+    "merge",
     "mlflow",
     "models",
     "pipeline",
+    "policies",
     "queues",
+    "reproduce",
+    "roles",
     "run",
     "runs",
     "schedules",

@@ -81,7 +81,7 @@ def add(ws: Workspace, data: Data, *, name: str | None = None, call: Call) -> Da
         if not name.replace("-", "_").isidentifier():
             raise InvalidInputError.of("name", name, "letters, digits, '-' and '_', a letter first")
         table = tables.renamed(table, name)
-    return DatasetView.of(tables.keep(ws, table))
+    return DatasetView.of(tables.keep(ws, table, actor=call.actor))
 
 
 @command("data list", effect=Effect.READ)

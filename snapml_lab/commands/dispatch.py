@@ -1,9 +1,10 @@
-"""The one door: validate, authorise, write the audit row, run. Every surface comes through here."""
+"""The one door: authorise, validate, write the audit row, run. Every surface comes through here."""
 
 import difflib
 import functools
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from snapml_lab.commands.core import Call, Command, find
 from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, UnknownCommandError
 from snapml_lab.governance import audit
-from snapml_lab.governance.roles import Effect, authorise, role_of
+from snapml_lab.governance.roles import Effect, account, acting, authorise, role_of
 from snapml_lab.jobs.view import JobView
 from snapml_lab.workspace import Workspace
 
@@ -34,20 +35,22 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
             f"{name!r} cannot be asked through {call.surface}.",
             fix=f"Use one of: {', '.join(sorted(command.surfaces))}.",
         )
-    values = validated(command, arguments)
+    if call.actor == account():
+        call = replace(call, actor=acting(ws))
     role = role_of(ws, call.actor)
     who: dict[str, Any] = {
-        "actor": call.actor, "role": role, "surface": call.surface, "command": name, "arguments": values,
+        "actor": call.actor, "role": role, "surface": call.surface, "command": name,
     }  # fmt: skip
     try:
         authorise(role, command.effect, name)
     except NotAllowedError as error:
-        audit.refused(ws, **who, code=error.code)
+        audit.refused(ws, **who, arguments=dict(arguments), code=error.code)
         raise
+    values = validated(command, arguments)
     extra = {command.call_parameter: call} if command.call_parameter else {}
     if command.effect is Effect.READ:
         return _of(ws, command.function(ws, **values, **extra))
-    attempt = audit.begin(ws, **who)
+    attempt = audit.begin(ws, **who, arguments=values)
     try:
         result = _of(ws, command.function(ws, **values, **extra))
     except SnapmlError as error:

@@ -37,7 +37,7 @@ def evaluate(
         max_tokens: tokens of an answer at most.
         concurrency: requests at a time.
     """
-    deployments.get(ws, model)
+    deployment = deployments.get(ws, model)
     path = find_file(ws, data)
     records.read(path, least=1)
     sha256, _ = ws.blobs.put(path)
@@ -48,7 +48,7 @@ def evaluate(
             f"{against!r} was not scored on {data}.", fix=f"Score it first: snapml eval {against} {data}"
         )
     spec = {
-        "deployment": model, "data": kept, "name": path.name, "against": other, "url": endpoints.base_url(ws), "limit": limit,
+        "deployment": model, "model": deployment.model, "data": kept, "name": path.name, "against": other, "url": endpoints.base_url(ws), "limit": limit,
         "max_tokens": max_tokens, "concurrency": concurrency, "notebook": call.origin.notebook, "cell_id": call.origin.cell_id,
     }  # fmt: skip
     work = Work("eval", f"{model}-{path.stem}", queue.python("snapml_lab.evals.exact:run"), spec, cpus=0)

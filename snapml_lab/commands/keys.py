@@ -1,21 +1,23 @@
 """Commands about the gateway's API keys."""
 
 from snapml_lab import clock
-from snapml_lab.commands.core import command
+from snapml_lab.commands.core import Call, command
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.governance import keys
-from snapml_lab.governance.roles import Effect
+from snapml_lab.governance.roles import Effect, Role
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed, html_table, text_table
 from snapml_lab.workspace import Workspace
 
 
 class KeyView(View):
-    """A key; ``secret`` is its text, there only in the answer to its making."""
+    """A key, its role, and who made it; ``secret`` is its text, there only in the answer to its making."""
 
     id: str
     name: str
     prefix: str
+    role: Role
+    actor: str
     created_at: str
     revoked_at: str | None
     secret: str | None
@@ -28,6 +30,8 @@ class KeyView(View):
             id=key.id,
             name=key.name,
             prefix=key.prefix,
+            role=key.role,
+            actor=key.actor,
             created_at=clock.iso(key.created_at),
             revoked_at=revoked,
             secret=secret,
@@ -37,7 +41,7 @@ class KeyView(View):
         """One line; the secret once."""
         if self.secret:
             return f"{self.secret}\nThis is {self.name}'s key. It is shown this once; keep it in an environment variable, not in a notebook."
-        return f"{self.name} {self.prefix}… made {self.created_at}" + (
+        return f"{self.name} ({self.role}) {self.prefix}… made {self.created_at} by {self.actor}" + (
             f", revoked {self.revoked_at}" if self.revoked_at else ""
         )
 
@@ -61,24 +65,32 @@ class KeyList(View):
 
     def _rows(self) -> list[list[str]]:
         return [
-            [key.name, f"{key.prefix}…", key.created_at[:19], (key.revoked_at or "")[:19]]
+            [
+                key.name,
+                f"{key.prefix}…",
+                key.role,
+                key.actor,
+                key.created_at[:19],
+                (key.revoked_at or "")[:19],
+            ]
             for key in self.keys
         ]
 
 
-_HEADER = ["name", "key", "made", "revoked"]
+_HEADER = ["name", "key", "role", "by", "made", "revoked"]
 
 
 @command("keys create", effect=Effect.ADMIN)
-def create(ws: Workspace, name: str) -> KeyView:
+def create(ws: Workspace, name: str, *, role: Role = Role.DEVELOPER, call: Call) -> KeyView:
     """Make an API key for the gateway; its text is shown this once.
 
     Args:
         name: who or what it is for.
+        role: viewer lists models, developer and above ask them; never more than your own.
     """
     if not name.strip() or len(name) > 100:
         raise InvalidInputError.of("name", name, "1 to 100 characters")
-    key, secret = keys.create(ws, name)
+    key, secret = keys.create(ws, name, role=role, actor=call.actor)
     return KeyView.of(key, secret)
 
 

@@ -129,6 +129,8 @@ def run(
         _refuse("a cell", **only)
         _refuse("a notebook", param=param, out=out)
         target = _command(words, name)
+        if (script := _script(words)) is not None:
+            origin = provenance.with_source(ws, origin, script)
     work = Work(
         target.kind, target.name, target.argv, target.spec, cwd=Path.cwd(), env=environment, cpus=cpus, memory=memory,
         gpus=gpus, gpu_memory=gpu_memory, queue=queue, priority=priority, after=tuple(after or ()), time_limit=time_limit,
@@ -190,7 +192,7 @@ def _notebook(words: list[str], name: str | None, given: list[str], out: str | N
 
 def _command(words: list[str], name: str | None) -> Work:
     program, *rest = words
-    script = next((word for word in words[:2] if word.endswith(".py")), None)
+    script = _script(words)
     if program.endswith(".py"):
         if not Path(program).is_file():
             raise NotFoundError(f"There is no script {program!r}.", fix="Give the path of a .py file.")
@@ -205,8 +207,14 @@ def _command(words: list[str], name: str | None) -> Work:
                 fix="Give its path, or: snapml run -- bash -c 'a shell line'",
             )
         argv = [os.path.abspath(found), *rest]
-    called = name or _stem(script) or Path(program).name
+    called = name or (script and _stem(str(script))) or Path(program).name
     return Work("command", called[:_LONGEST_NAME], argv, {"words": words})
+
+
+def _script(words: list[str]) -> Path | None:
+    """Return the script that a command runs: its first word, or that after python."""
+    found = next((word for word in words[:2] if word.endswith(".py")), None)
+    return None if found is None else Path(found).absolute()
 
 
 def _resumed(ws: Workspace, resume: str | None) -> dict[str, str]:

@@ -119,7 +119,7 @@ def restore(ws: Workspace, run: SomeRuns) -> RunList:
     """Bring back runs that were deleted, with those nested in them.
 
     Args:
-        run: which; by id, for a name means runs that are listed.
+        run: which.
     """
     return _put_away(ws, run, None)
 
@@ -158,7 +158,7 @@ class Fetched(View):
     size: int
 
 
-@command("runs fetch", effect=Effect.WRITE)
+@command("runs fetch", effect=Effect.WRITE, heavy=True)
 def fetch(ws: Workspace, run: RunId, name: str, *, to: FilePath | None = None) -> Fetched:
     """Copy a file or folder kept with a run to where one can work with it.
 
@@ -249,7 +249,7 @@ def record_by_itself(ws: Workspace, *, off: bool = False, call: Call) -> Autolog
 
 def _put_away(ws: Workspace, references: list[str], at: float | None) -> RunList:
     live.catch_up(ws)
-    found = [runs.get(ws.ledger, reference) for reference in references]
+    found = [runs.get(ws.ledger, reference, deleted=at is None) for reference in references]
     for run in found:
         if at is not None and run.state in ("queued", "starting", "running", "stopping"):
             raise ConflictError(f"The run {run.name!r} is {run.state}.", fix="Wait for its end.")

@@ -7,6 +7,7 @@ from snapml_lab.commands.core import Call, Surface, command
 from snapml_lab.governance.roles import Effect, role_of
 from snapml_lab.jobs.queue import clear_leftovers
 from snapml_lab.jobs.tick import pending, tick
+from snapml_lab.tracking import live
 from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
@@ -40,7 +41,7 @@ def status(ws: Workspace, *, call: Call) -> Status:
     row = ws.ledger.row(
         "SELECT (SELECT count(*) FROM jobs WHERE state IN ('starting', 'running', 'stopping')) AS live,"
         " (SELECT count(*) FROM jobs WHERE state = 'queued') AS queued, (SELECT count(*) FROM jobs) AS jobs,"
-        " (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM model_versions) AS models"
+        " (SELECT count(*) FROM runs WHERE deleted_at IS NULL) AS runs, (SELECT count(*) FROM model_versions) AS models"
     )
     assert row is not None
     return Status(
@@ -62,6 +63,7 @@ def up(ws: Workspace, *, until_idle: bool = False, call: Call) -> Status:
         while True:
             if pending(ws):
                 tick(ws)
+            live.catch_up(ws)
             if until_idle and not pending(ws, services=False):
                 break
             time.sleep(1.0)

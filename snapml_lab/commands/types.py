@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError
 class Completes:
     """Where tab completion finds values.
 
-    One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``.
+    One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``,
+    ``promotable``, ``aliases``, ``requests``.
     """
 
     source: str
@@ -93,7 +94,7 @@ RunId = Annotated[
     str, Completes("runs"), Field(min_length=1, description="a run: its id, the end of it, its name, or last")
 ]
 ModelRef = Annotated[
-    str, Completes("models"), Field(min_length=1, description="a model: NAME or NAME@VERSION")
+    str, Completes("models"), Field(min_length=1, description="a model: NAME, NAME@VERSION or NAME@ALIAS")
 ]
 Data = Annotated[
     Any,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapml_lab import clock
 from snapml_lab.errors import InvalidInputError, MissingExtraError, NotFoundError
+from snapml_lab.registry import aliases
 from snapml_lab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def find_file(ws: Workspace, name: str) -> Path:
     )
 
 
-def keep(ws: Workspace, table: Table) -> Dataset:
-    """Snapshot a table by its content: a new version of its dataset, or the version that is the same."""
+def keep(ws: Workspace, table: Table, *, actor: str = "") -> Dataset:
+    """Snapshot a table by its content: a new version of its dataset, made by ``actor``, or the version that is the same."""
     sha256, size = ws.blobs.put(table.content)
     made: dict[str, Any] = {
         "sha256": sha256,
@@ -113,6 +114,7 @@ def keep(ws: Workspace, table: Table) -> Dataset:
         "columns": [str(column) for column in table.frame.columns],
         "source": table.source,
         "created_at": clock.iso(clock.now()),
+        "actor": actor,
     }
 
     def add(current: dict[str, Any] | None) -> dict[str, Any]:
@@ -132,13 +134,15 @@ def renamed(table: Table, name: str) -> Table:
 
 
 def find(ws: Workspace, reference: str) -> Dataset:
-    """Return ``name`` (the latest version) or ``name@version``.
+    """Return ``name`` (the latest version), ``name@version`` or ``name@alias``.
 
     Raises:
         NotFoundError: there is none.
     """
     name, at, version = reference.partition("@")
     versions = ws.catalog.get("datasets", name)["versions"]
+    if at and not version.isdigit():
+        version = aliases.version(ws.ledger, "dataset", name, version) or version
     number = int(version) if version.isdigit() else 0 if at else len(versions)
     if not 1 <= number <= len(versions):
         raise NotFoundError(

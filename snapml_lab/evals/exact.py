@@ -63,6 +63,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     records = [json.loads(line) for line in Path(spec["data"]).read_text("utf-8").split("\n") if line.strip()]
     records = records[: int(spec["limit"])]
     report.param("deployment", spec["deployment"])
+    report.param("model", spec.get("model", "unknown"))
     report.param("data", spec["name"])
     report.param("records", len(records))
 

@@ -9,19 +9,19 @@ from snapml_lab.errors import CellFailedError
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.store.files import read_json, replace_json
+from snapml_lab.tracking.shell import CELL_FILE, NOTEBOOK
 
-CELL_FILE = "SNAPML_CELL_FILE"
-"""Names a file in which the runner says which cell is running, for a kernel it starts cannot know."""
-NOTEBOOK = "SNAPML_NOTEBOOK"
 OUTPUTS = "outputs.json"
-_INJECTED = "injected-parameters"
+INJECTED = "injected-parameters"
 """The tag papermill gives to the cell it adds."""
+EXPECTED = "raises-exception"
+"""The tag of a cell that may raise: the notebook goes on."""
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     """Run the notebook of ``spec`` (source, output, html, parameters) and return what it put out.
 
-    Where it goes is relative to the job's artifacts.
+    Where it goes is relative to the job's artifacts; ``notebook`` is the one that runs are of, where the source is a copy.
 
     Raises:
         CellFailedError: naming the cell, its id, and what it raised.
@@ -32,7 +32,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     folder = payload_folder()
     cell_file = folder.path / "cell.json"
     os.environ[CELL_FILE] = str(cell_file)
-    os.environ[NOTEBOOK] = spec["source"]
+    os.environ[NOTEBOOK] = spec.get("notebook", spec["source"])
     source, output, html = (
         Path(spec["source"]),
         folder.artifacts / spec["output"],
@@ -107,7 +107,7 @@ def _engine(report: Reporter, cell_file: Path) -> type:
 
             def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> Any:
                 index = cell_index or 0
-                number = sum(_INJECTED not in item.metadata.get("tags", ()) for item in cells[: index + 1])
+                number = sum(INJECTED not in item.metadata.get("tags", ()) for item in cells[: index + 1])
                 replace_json(cell_file, {"cell_id": cell.get("id"), "source": cell.source, "number": number})
                 report.progress(
                     index / max(len(cells), 1),
@@ -116,9 +116,26 @@ def _engine(report: Reporter, cell_file: Path) -> type:
                 return begin(cell, cell_index, **more)
 
             nb_man.cell_start = cell_start
+            complete = nb_man.cell_complete
+
+            def cell_complete(cell: Any, *arguments: Any, **more: Any) -> Any:
+                if EXPECTED in cell.metadata.get("tags", ()):
+                    cell.outputs = [_said(output) for output in cell.get("outputs", [])]
+                return complete(cell, *arguments, **more)
+
+            nb_man.cell_complete = cell_complete
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     return ReportingEngine
+
+
+def _said(output: Any) -> Any:
+    """Write an error that is expected as text: papermill takes any error in the outputs for the notebook's."""
+    if output.output_type != "error":
+        return output
+    from nbformat.v4 import new_output
+
+    return new_output("stream", name="stderr", text="\n".join(output.traceback) + "\n")
 
 
 def _failed(cell_file: Path, how: str, source: Path, output: Path) -> CellFailedError:

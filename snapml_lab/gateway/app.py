@@ -22,10 +22,12 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, we
 from snapml_lab import clock, ids
 from snapml_lab.costs import requests
 from snapml_lab.costs.prices import price
-from snapml_lab.errors import NotFoundError
+from snapml_lab.errors import NotAllowedError, NotFoundError
 from snapml_lab.gateway import openai
 from snapml_lab.gateway.metering import Meter
-from snapml_lab.governance import keys
+from snapml_lab.governance import audit, keys
+from snapml_lab.governance.keys import Key
+from snapml_lab.governance.roles import Effect, may
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Deployment
@@ -38,8 +40,8 @@ _MOST_AT_ONCE = 256
 _LONGEST_ORIGIN = 500
 _NOTEBOOK, _CELL, _REQUEST = "X-SnapML-Notebook", "X-SnapML-Cell", "X-SnapML-Request"
 
-_KEY: ContextVar[str] = ContextVar("key")
-"""The id of the key of the request being answered."""
+_KEY: ContextVar[Key] = ContextVar("key")
+"""The key of the request being answered."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +107,9 @@ class Gateway:
                         "invalid_api_key",
                         "The API key is missing, unknown or revoked. Make one: snapml keys create NAME",
                     )
-                _KEY.set(key.id)
+                _KEY.set(key)
+                if request.method not in ("GET", "HEAD") and not may(key.role, Effect.EXECUTE):
+                    return await self._refuse(request, key)
             return await handler(request)
         except web.HTTPException as error:
             return openai.error(error.status, "invalid_request", error.reason)
@@ -117,6 +121,24 @@ class Gateway:
             fault = ids.new()
             _log.exception("fault %s at %s", fault, request.path)
             return openai.error(500, "internal_error", f"A fault of the gateway; its log has it as {fault}.")
+
+    async def _refuse(self, request: web.Request, key: Key) -> web.Response:
+        """Answer a key that may not have a model work, in the form of the route, and have it in the audit."""
+        message = f"The role {key.role} of this key may not ask a model, which needs {Effect.EXECUTE}."
+        fix = "Ask for one with the role developer: snapml keys create NAME --role developer"
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._refused, key, request.path)
+        if request.path.startswith("/v2/"):
+            return _v2(403, json.dumps({"error": f"{message} {fix}"}).encode())
+        return openai.error(403, "insufficient_permissions", f"{message} {fix}")
+
+    def _refused(self, key: Key, path: str) -> None:
+        try:
+            audit.refused(
+                self.ws, actor=f"key {key.name}", role=key.role, surface="gateway", command=path[:_LONGEST_ORIGIN],
+                arguments={"key": key.id, "made by": key.actor}, code=NotAllowedError.code,
+            )  # fmt: skip
+        except Exception:
+            _log.exception("a refusal of key %s could not be recorded", key.id)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -267,7 +289,7 @@ class Gateway:
         """
         seconds = time.monotonic() - meter.begun
         known: dict[str, Any] = {
-            "api_key": _KEY.get(), "notebook": _header(request, _NOTEBOOK), "cell_id": _header(request, _CELL),
+            "api_key": _KEY.get().id, "notebook": _header(request, _NOTEBOOK), "cell_id": _header(request, _CELL),
             "at": clock.now() - seconds, "route": route, "duration_ms": seconds * 1000,
         }  # fmt: skip
         writing = asyncio.get_running_loop().run_in_executor(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 RECORD_BYTES = 4096
 _KEEPER_BYTES = 64
-"""Room for a line in the lock's file: the guard's first, the shim's after it, then the payload's pipes."""
+"""Room for a line in the lock's file: the guard's first, the shim's, the payload's pipes; after that, the folder's path."""
 
 
 class JobFolder(NamedTuple):
@@ -98,9 +98,27 @@ def reserve_lock(folder: JobFolder) -> None:
     """Make the lock's file, or blank it, with room for who holds it: for that is written when the disk may be full."""
     descriptor = os.open(folder.lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.pwrite(descriptor, b"\n".rjust(_KEEPER_BYTES) * 3, 0)
+        place = os.fsencode(folder.path) + b"\n"
+        os.pwrite(descriptor, b"\n".rjust(_KEEPER_BYTES) * 3 + place, 0)
     finally:
         os.close(descriptor)
+
+
+def is_copy(folder: JobFolder) -> bool:
+    """Say whether a folder was copied, and the one it was copied from is still there: then that one's work is not ours.
+
+    The processes, pipes and cgroup that the files in it name are the other's, and so is what waits to begin. Where the
+    other one is gone, the folder was moved, and its work with it.
+    """
+    try:
+        with folder.lock.open("rb") as file:
+            here = os.fstat(file.fileno())
+            written = os.fsdecode(file.read()[3 * _KEEPER_BYTES :].partition(b"\n")[0])
+        if not written or written == str(folder.path):
+            return False
+        return not os.path.samestat(os.stat(JobFolder(Path(written)).lock), here)
+    except (OSError, ValueError):
+        return False
 
 
 def note_shim(lock: int, shim: int) -> None:
@@ -123,7 +141,7 @@ def note_pipes(lock: int, pipes: tuple[int, int]) -> None:
 def pipes(folder: JobFolder) -> tuple[int, ...]:
     """Return the inodes of the pipes of the latest payload; none where it did not come so far."""
     try:
-        content = folder.lock.read_bytes()[2 * _KEEPER_BYTES :]
+        content = folder.lock.read_bytes()[2 * _KEEPER_BYTES : 3 * _KEEPER_BYTES]
         return tuple(int(word) for word in content.split(b"\n")[0].split())
     except (OSError, ValueError):
         return ()

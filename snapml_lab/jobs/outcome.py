@@ -20,6 +20,9 @@ _TAIL_BYTES = 2000
 GAVE_WAY = "gave_way"
 """The reason of a service that stopped for other work, and is to come back."""
 
+COPIED = "copied"
+"""The reason of a job that had not ended when its workspace was copied: it is the original's, and not for here to go on with."""
+
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
 
@@ -40,7 +43,7 @@ def settle(
     """
     ingest(ledger, blobs, Source("jobs", job, folder.path))
     reason = "unseen" if record is None else str(record["reason"])
-    state = {"unseen": State.LOST, "cancelled": State.CANCELLED}.get(reason, State.FAILED)
+    state = {"unseen": State.LOST, COPIED: State.LOST, "cancelled": State.CANCELLED}.get(reason, State.FAILED)
     if reason == "exited" and record is not None and record["exit_code"] == 0:
         state = State.SUCCEEDED
     error = _error(job, folder, record, reason) if state in (State.FAILED, State.LOST) else {}
@@ -57,7 +60,8 @@ def settle(
             return State.QUEUED
         elif (
             state in (State.FAILED, State.LOST) and row["attempt"] <= row["retries"] and folder.path.is_dir()
-        ):
+            and reason != COPIED
+        ):  # fmt: skip
             pause = min(_FIRST_PAUSE_SECONDS ** row["attempt"], _LONGEST_PAUSE_SECONDS)
             told = f"attempt {row['attempt']} {state}: {error['message']}"
             _again(connection, job, told, revision, not_before=clock.now() + pause)
@@ -71,6 +75,11 @@ def settle(
              error.get("message"), error.get("fix"), state is State.SUCCEEDED, revision, record.get("peak_memory") or 0, job),
         )  # fmt: skip
     return state
+
+
+def copied() -> dict[str, Any]:
+    """Return the record of a job that is found, not ended, in a copy of its workspace."""
+    return {"reason": COPIED, "exit_code": None, "ended_at": clock.now()}
 
 
 def _again(
@@ -97,6 +106,12 @@ def _error(job: str, folder: JobFolder, record: dict[str, Any] | None, reason: s
             "code": "lost",
             "message": "Its end was not seen: the process that watched it is gone.",
             "fix": f"What it had recorded is kept. {logs}",
+        }
+    if reason == COPIED:
+        return {
+            "code": "lost",
+            "message": "It had not ended when this workspace was copied: it is the original's, which goes on with it.",
+            "fix": "Run it again here; or, once it has ended there, bring it over: snapml merge ORIGINAL",
         }
     left = read_json(folder.result)
     if isinstance(left, dict) and isinstance(left.get("error"), dict):

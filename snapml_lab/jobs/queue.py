@@ -16,7 +16,7 @@ from typing import Any
 from snapml_lab import clock, ids
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError, StorageError
 from snapml_lab.jobs import events, gpus, leases, processes
-from snapml_lab.jobs.folder import JobFolder, reserve_lock
+from snapml_lab.jobs.folder import JobFolder, is_copy, reserve_lock
 from snapml_lab.jobs.model import LIVE, Job, State, Work
 from snapml_lab.jobs.tick import since_tick, tick
 from snapml_lab.store.files import replace_json, storage_errors
@@ -146,14 +146,15 @@ def _check_room(work: Work) -> None:
 
 
 def clear_leftovers(ws: Workspace) -> int:
-    """Remove what a process killed in the middle of a submit left: folders without a job, an hour old; return how many."""
+    """Remove what a process killed while it began something left: folders without a job or run, an hour old; return how many."""
     removed = 0
-    for folder in ws.jobs.iterdir():
-        with contextlib.suppress(OSError):
-            old = clock.now() - folder.stat().st_mtime > _LEFT_SECONDS
-            if old and ws.ledger.row("SELECT 1 FROM jobs WHERE id = ?", folder.name) is None:
-                shutil.rmtree(folder)
-                removed += 1
+    for table, place in (("jobs", ws.jobs), ("runs", ws.runs)):
+        for folder in place.iterdir() if place.is_dir() else ():
+            with contextlib.suppress(OSError):
+                old = clock.now() - folder.stat().st_mtime > _LEFT_SECONDS
+                if old and ws.ledger.row(f"SELECT 1 FROM {table} WHERE id = ?", folder.name) is None:
+                    shutil.rmtree(folder)
+                    removed += 1
     return removed
 
 
@@ -253,7 +254,9 @@ def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
     if job.state is State.STOPPING:
         with contextlib.suppress(StorageError):  # a full disk: the shim is told by its row, a little later
             replace_json(folder.cancel, {"grace": grace})
-        if job.shim_pid is not None and processes.variable(job.shim_pid, processes.SHIM) == job.id:
+        if is_copy(folder):
+            tick(ws)
+        elif job.shim_pid is not None and processes.variable(job.shim_pid, processes.SHIM) == job.id:
             processes.signal_exactly(job.shim_pid, job.shim_start, signal.SIGUSR1)
     for row in ws.ledger.rows("SELECT id FROM jobs WHERE parent = ?", job.id):
         child = get(ws, row["id"])

@@ -21,7 +21,15 @@ from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs import due, grants, leases, outcome, processes
 from snapml_lab.jobs.containment import end_cgroup
 from snapml_lab.jobs.executors import local
-from snapml_lab.jobs.folder import JobFolder, keepers, pipes, read_exit, reserve_lock, set_aside_exit
+from snapml_lab.jobs.folder import (
+    JobFolder,
+    is_copy,
+    keepers,
+    pipes,
+    read_exit,
+    reserve_lock,
+    set_aside_exit,
+)
 from snapml_lab.jobs.model import LIVE, Job, State
 from snapml_lab.store.files import is_locked, read_json, replace_json, storage_errors, try_lock
 from snapml_lab.store.ledger import bump
@@ -174,7 +182,9 @@ def _reconcile(ws: Workspace, job: Job) -> None:
         return
     try:
         record = read_exit(folder)
-        if record is None:
+        if record is None and is_copy(folder):
+            outcome.settle(ws.ledger, ws.blobs, job.id, folder, outcome.copied())
+        elif record is None:
             _end_unseen(ws, job, folder, here=here)
         else:
             outcome.settle(ws.ledger, ws.blobs, job.id, folder, record)
@@ -407,6 +417,9 @@ def _start_one(ws: Workspace, job: Job, devices: tuple[str, ...], found: grants.
     if lock is None:  # a shim of an earlier start is still letting go
         return
     try:
+        if is_copy(folder):
+            outcome.settle(ws.ledger, ws.blobs, job.id, folder, outcome.copied(), of=(State.QUEUED,))
+            return
         set_aside_exit(folder)
         with contextlib.suppress(FileNotFoundError):
             folder.cancel.unlink()

@@ -8,6 +8,7 @@ from typing import Any
 
 from snapml_lab import ids
 from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.registry import aliases
 from snapml_lab.store.ledger import Ledger, bump
 
 _MOST = 2**63 - 1
@@ -90,21 +91,20 @@ def register(
 
 
 def find(ledger: Ledger, reference: str) -> ModelVersion:
-    """Return ``name`` (its latest version), ``name@version``, or ``name@alias`` (the version the alias is on).
+    """Return ``name`` (its latest version), ``name@version`` or ``name@alias``.
 
     Raises:
         NotFoundError: there is none; the message offers what there is.
-        InvalidInputError: what follows the @ is neither a version nor an alias of that model.
+        InvalidInputError: the version is neither a number nor an alias of the model.
     """
-    name, at, wanted = reference.partition("@")
-    version = wanted if not at or wanted.isdecimal() else _version_at(ledger, name, wanted)
+    name, at, version = reference.partition("@")
     if at and not version.isdecimal():
-        raise InvalidInputError.of(
-            "model",
-            reference,
-            "NAME, NAME@VERSION with a whole number, or NAME@ALIAS",
-            _aliased(ledger, name),
-        )
+        version = aliases.version(ledger, "model", name, version) or ""
+        if not version:
+            raise InvalidInputError.of(
+                "model", reference, "NAME, NAME@VERSION with a whole number, or NAME@ALIAS that stands for one",
+                f"Its aliases: {', '.join(row['alias'] for row in aliases.of(ledger, 'model', name)) or 'none yet'}.",
+            )  # fmt: skip
     row = ledger.row(
         "SELECT * FROM model_versions WHERE name = ? AND (? OR version = ?) ORDER BY version DESC LIMIT 1",
         name, not at, min(int(version or 0), _MOST),
@@ -157,24 +157,6 @@ def describe(ledger: Ledger, model: ModelVersion, note: str | None) -> None:
             "UPDATE model_versions SET note = ?, revision = ? WHERE id = ?",
             (note, bump(connection), model.id),
         )
-
-
-def _version_at(ledger: Ledger, name: str, alias: str) -> str:
-    """Return the version an alias is on; empty where it is on none."""
-    row = ledger.row(
-        "SELECT version FROM aliases WHERE kind = 'model' AND name = ? AND alias = ?", name, alias
-    )
-    return "" if row is None else str(row["version"])
-
-
-def _aliased(ledger: Ledger, name: str) -> str:
-    known = [
-        row["alias"]
-        for row in ledger.rows(
-            "SELECT alias FROM aliases WHERE kind = 'model' AND name = ? ORDER BY alias LIMIT 8", name
-        )
-    ]
-    return f"Aliases of {name}: {', '.join(known)}." if known else f"{name} has no alias."
 
 
 def _of(row: sqlite3.Row) -> ModelVersion:

@@ -6,7 +6,7 @@ Source: Haber and Stornetta, "How to Time-Stamp a Digital Document", Journal of 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 START = hashlib.sha256(b"snapml audit").hexdigest()
@@ -17,7 +17,11 @@ FIELDS = ("seq", "at", "actor", "role", "surface", "command", "arguments", "outc
 
 def link(before: str, row: Mapping[str, Any]) -> str:
     """Return the hash of a row that follows one with the hash ``before``."""
-    fields = [row[name] for name in FIELDS]
+    return seal_of(before, [row[name] for name in FIELDS])
+
+
+def seal_of(before: str, fields: Sequence[Any]) -> str:
+    """Return the hash of a row given as the values of :data:`FIELDS`, in their order."""
     return hashlib.sha256(json.dumps([before, *fields], ensure_ascii=True).encode()).hexdigest()
 
 

@@ -404,6 +404,20 @@ CREATE TABLE merged_audit (
 
 ALTER TABLE api_keys ADD COLUMN role TEXT NOT NULL DEFAULT 'developer';
 ALTER TABLE api_keys ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE runs ADD COLUMN out_of_order_why TEXT;
+ALTER TABLE runs ADD COLUMN script TEXT;
+CREATE INDEX audit_actor ON audit (actor, seq);
+CREATE INDEX audit_command ON audit (command, seq);
+CREATE INDEX audit_at ON audit (at);
+CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit WHEN OLD.sha256 <> ''
+    BEGIN SELECT RAISE(ABORT, 'rows of the audit are never changed'); END;
+CREATE TRIGGER audit_whole BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'rows of the audit are never removed'); END;
+CREATE TRIGGER merged_audit_unchanged BEFORE UPDATE ON merged_audit
+    BEGIN SELECT RAISE(ABORT, 'rows of the audit are never changed'); END;
+CREATE TRIGGER merged_audit_whole BEFORE DELETE ON merged_audit
+    BEGIN SELECT RAISE(ABORT, 'rows of the audit are never removed'); END;
 """
 
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third, _fourth]

@@ -8,7 +8,7 @@ from snapml_lab.errors import SnapmlError
 from snapml_lab.registry import versions
 from snapml_lab.stats import smoothed
 from snapml_lab.store import curve as curves
-from snapml_lab.tracking import runs
+from snapml_lab.tracking import provenance, runs
 from snapml_lab.tracking.view import CurveView, MetricView, RunPage, RunView
 from snapml_lab.workspace import Workspace
 
@@ -22,9 +22,11 @@ def page(ws: Workspace, run: runs.Run) -> RunPage:
     """Gather a run's page."""
     figures = metrics(ws, run.id)
     drawn = [item for item in figures if item.number > 1][:_CHARTS]
+    since = provenance.since(ws, run)
     nested = runs.children(ws.ledger, run.id)[:_NESTED]
     return RunPage.of(
-        run, source=source(ws, run.cell_sha256), diff=_diff(ws, run), why_out_of_order=None, since="unknown",
+        run, source=provenance.source(ws, run.cell_sha256) if run.cell_sha256 else None, diff=_diff(ws, run),
+        since=since.state, since_words=since.words,
         dataset_name=dataset_name(ws, run.dataset), figures=figures,
         curves=[curve(ws, run, item.name, points=_POINTS) for item in drawn],
         nested=[RunView.of(child) for child in nested],
@@ -62,12 +64,6 @@ def curve(
         low=_known([piece.low for piece in found]), high=_known([piece.high for piece in found]),
         number=sum(piece.number for piece in found),
     )  # fmt: skip
-
-
-def source(ws: Workspace, sha256: str | None) -> str | None:
-    """Return the source of a cell by its hash, where it was kept."""
-    row = ws.ledger.row("SELECT text FROM sources WHERE sha256 = ?", sha256) if sha256 else None
-    return None if row is None else str(row["text"])
 
 
 def dataset_name(ws: Workspace, sha256: str | None) -> str | None:

@@ -14,14 +14,16 @@ class Origin:
     Attributes:
         notebook: path relative to the project.
         cell_id: the cell's id (nbformat 4.5).
-        cell_sha256: SHA-256 of the cell's source.
+        cell_sha256: SHA-256 of the cell's source, or of the script's where there is no cell; the text is in ``sources``.
         execution_count: the kernel's counter.
         git_commit: the commit checked out, ``-dirty`` appended where tracked files differ.
         environment: SHA-256 of the lock of installed packages.
         dataset: SHA-256 of the data.
-        git_diff: SHA-256 of what tracked files differ by from that commit (a blob); None where they do not.
-        session: SHA-256 of what this kernel had run so far (a blob: a JSON list of cells).
+        git_diff: SHA-256 of what the files differ by from that commit (a blob, see ``git``); None where they do not.
+        session: SHA-256 of what this kernel had run so far (a blob: a JSON list of cells, see ``session``).
         out_of_order: whether a cell had been edited or run again since, or run in another order than they stand.
+        out_of_order_why: what was out of order, in words.
+        script: path, relative to the project, of the script that ran, where it is no kernel.
     """
 
     notebook: str | None = None
@@ -34,6 +36,8 @@ class Origin:
     git_diff: str | None = None
     session: str | None = None
     out_of_order: bool | None = None
+    out_of_order_why: str | None = None
+    script: str | None = None
 
 
 _ORIGIN = tuple(field.name for field in fields(Origin))

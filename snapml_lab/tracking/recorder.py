@@ -31,6 +31,7 @@ KIND = "run"
 _READ_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.5
 _LONGEST_NAME = 200
+_MOST_STEPS = 2**63
 
 
 class Recorder:
@@ -76,7 +77,7 @@ class Recorder:
             raise self._over()
         if step is None:
             step = self._next
-        elif type(step) is not int:
+        elif type(step) is not int or not -_MOST_STEPS <= step < _MOST_STEPS:
             step = _whole(step)
         self._next = step + 1
         given = metrics if values is None else {**values, **metrics}
@@ -311,7 +312,7 @@ def _number(name: str, value: Any) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)
+        number = float(value.item() if getattr(value, "size", None) == 1 else value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         raise InvalidInputError.of(
             name, value, "a number", "Text and other settings are parameters: r.param(name, value)."
@@ -324,7 +325,7 @@ def _whole(step: Any) -> int:
         whole = int(step)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInputError.of("step", step, "a whole number") from None
-    if whole != step:
+    if whole != step or not -_MOST_STEPS <= whole < _MOST_STEPS:
         raise InvalidInputError.of("step", step, "a whole number")
     return whole
 

@@ -51,6 +51,8 @@ class Run:
     git_diff: str | None
     session: str | None
     out_of_order: bool | None
+    out_of_order_why: str | None
+    script: str | None
     actor: str
     state: str
     ended_at: float | None
@@ -69,8 +71,8 @@ _COLUMNS = tuple(
 )
 
 
-def get(ledger: Ledger, reference: str) -> Run:
-    """Return a run by its id, the end of its id, its name (the latest), or ``last``.
+def get(ledger: Ledger, reference: str, *, deleted: bool = False) -> Run:
+    """Return a run by its id, the end of its id, its name (the latest; with ``deleted`` of those deleted), or ``last``.
 
     Raises:
         NotFoundError: none matches.
@@ -85,7 +87,9 @@ def get(ledger: Ledger, reference: str) -> Run:
             raise InvalidInputError.of("run", reference, "the end of one run's id", "Give more of the id.")
     if not found:
         found = ledger.rows(
-            f"{_SELECT} WHERE name = ? AND deleted_at IS NULL ORDER BY id DESC LIMIT 1", reference
+            f"{_SELECT} WHERE name = ? AND (deleted_at IS NOT NULL) = ? ORDER BY id DESC LIMIT 1",
+            reference,
+            deleted,
         )
     if not found:
         raise NotFoundError(f"There is no run {reference!r}.", fix="See the runs there are: snapml runs list")

@@ -27,7 +27,7 @@ _TABLES = {
     "metric": "metric", "metrics": "metric", "param": "param", "params": "param", "tag": "tag", "tags": "tag",
 }  # fmt: skip
 _COLUMNS = {
-    "id": "runs.id", "name": "runs.name", "kind": "runs.kind", "state": STATE, "notebook": "runs.notebook",
+    "id": "runs.id", "name": "runs.name", "kind": "runs.kind", "state": STATE, "notebook": "runs.notebook", "script": "runs.script",
     "cell": "runs.cell_id", "commit": "runs.git_commit", "dataset": "runs.dataset", "environment": "runs.environment",
     "actor": "runs.actor", "job": "runs.job", "parent": "runs.parent", "note": "runs.note", "started": "runs.started_at",
     "ended": "runs.ended_at", "seconds": "(runs.ended_at - runs.started_at)", "out_of_order": "runs.out_of_order",

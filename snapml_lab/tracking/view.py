@@ -45,6 +45,8 @@ class RunView(View):
     git_diff: str | None
     session: str | None
     out_of_order: bool | None
+    out_of_order_why: str | None
+    script: str | None
     actor: str
     state: str
     ended_at: str | None
@@ -80,10 +82,13 @@ class RunView(View):
 
     def origin(self) -> list[tuple[str, str]]:
         """Return what is known of where it came from, by label."""
-        order = {True: "cells were run out of order, or edited since", False: "cells ran from top to bottom"}
+        order = {
+            True: self.out_of_order_why or "not from top to bottom",
+            False: "cells ran from top to bottom",
+        }
         found = {
             "id": self.id, "started": self.started_at, "ended": self.ended_at, "by": self.actor or None,
-            "note": self.note, "notebook": self.notebook, "cell": self.cell_id, "cell source": self.cell_sha256,
+            "note": self.note, "script": self.script, "notebook": self.notebook, "cell": self.cell_id, "cell source": self.cell_sha256,
             "order": None if self.out_of_order is None else order[self.out_of_order], "git": self.git_commit,
             "environment": self.environment, "data": self.dataset, "part of": self.parent, "deleted": self.deleted_at,
         }  # fmt: skip
@@ -100,7 +105,7 @@ class RunView(View):
             self.state,
             self.started_at[:19],
             shown,
-            self.notebook or "",
+            self.notebook or self.script or "",
         ]
 
 
@@ -198,14 +203,14 @@ class CurveList(View):
 class RunPage(RunView):
     """A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
 
-    ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+    ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
     dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
     """
 
     source: str | None
     diff: str | None
-    why_out_of_order: str | None
     since: str
+    since_words: str
     dataset_name: str | None
     figures: list[MetricView]
     curves: list[CurveView]
@@ -217,10 +222,8 @@ class RunPage(RunView):
         lines = [super().text()]
         if self.dataset_name:
             lines.append(f"  dataset      {self.dataset_name}")
-        if self.why_out_of_order:
-            lines.append(f"  order        {self.why_out_of_order}")
-        if self.since in ("changed", "gone"):
-            lines.append(f"  the cell     {_SINCE[self.since]}")
+        if self.since_words:
+            lines.append(f"  since        {self.since_words}")
         lines += [f"  made model   {reference}" for reference in self.models]
         if self.nested:
             lines += ["", text_table(_HEADER, [run.row() for run in self.nested])]
@@ -248,8 +251,7 @@ class RunPage(RunView):
             )
         origin = [list(item) for item in self.origin()]
         origin += [["dataset", self.dataset_name]] if self.dataset_name else []
-        origin += [["out of order", self.why_out_of_order]] if self.why_out_of_order else []
-        origin += [["the cell", _SINCE[self.since]]] if self.since in _SINCE else []
+        origin += [["since", self.since_words]] if self.since_words else []
         origin += [["model", reference] for reference in self.models]
         origin += [[f"tag {name}", _cut(value)] for name, value in sorted(self.tags.items())]
         origin += [["file", f"{item.name} ({item.size:,} bytes)"] for item in self.artifacts]
@@ -262,9 +264,6 @@ class RunPage(RunView):
                     f"<details><summary>{label}</summary><pre class=wrap>{escape(text)}</pre></details>"
                 )
         return framed(*parts)
-
-
-_SINCE = {"changed": "was edited since", "gone": "is no longer in the notebook"}
 
 
 def _cut(text: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 _WIDTH, _HEIGHT = 460, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 40
 _ROW = 24
+_MOST = 1e300
+"""What is greater is drawn at the edge: an axis beyond it could not be reckoned with."""
 _INK = "var(--jp-ui-font-color1,#212121)"
 _DIM = "var(--jp-ui-font-color2,#757575)"
 _GRID = "var(--jp-border-color2,#e0e0e0)"
@@ -17,6 +19,7 @@ _PLOTLY_ACCENT = "#1976d2"
 _PALETTE = ("#1f77b4", "#d95f02", "#1b9e77", "#9467bd", "#d6408a", "#8c6d31", "#5f8f1e", "#7f7f7f")
 """Hues that are told apart on white and on black, and by most people who see colours otherwise."""
 _NAMED_LINES = 8
+_MOST_DOTS = 60
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Lines:
             parts.append(
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
             )
-            if line.strong:
+            if line.strong and len(line.x) <= _MOST_DOTS:
                 parts += [
                     f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="2.5" fill="{colour}"/>'
                     for x, y in zip(line.x, line.y, strict=True)
@@ -430,7 +433,7 @@ def _finite(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    finite = [min(max(value, -_MOST), _MOST) for value in values if math.isfinite(value)] or [0.0]
     return min(finite), max(finite)
 
 

@@ -15,9 +15,10 @@ from jupyter_client.manager import start_new_kernel
 from snapml_lab.commands.core import Surface, commands
 from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
-from snapml_lab.governance import keys
+from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
 from snapml_lab.registry import versions
+from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
 SEARCH = "flowers-target"
@@ -38,14 +39,21 @@ CASES = {
     "keys create": {"name": "a key"},
     "keys list": {},
     "keys revoke": {"key": "to end"},
-    "merge": {"model": SEARCH},
+    "models merge": {"model": SEARCH},
     "prices compute": {"dollars": 0.5},
     "prices tokens": {"model": "flowers", "input": 1, "output": 2.5},
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
     "undeploy": {"name": "flowers"},
-    "audit list": {"limit": 3},
+    "approvals list": {"limit": 3},
+    "approvals rollback": {"what": "nobody", "comment": "wrong"},
+    "approvals show": {"request": "nobody"},
+    "approvals withdraw": {"request": "nobody"},
+    "approve": {"request": "nobody", "comment": "looked at"},
+    "audit adopt": {},
+    "audit list": {"limit": 3, "command": "data"},
+    "audit verify": {},
     "automl": {"data": "flowers.csv", "target": "target", "time": 30, "metric": "log_loss", "name": "other"},
     "data add": {"data": "flowers.csv", "name": "again"},
     "data list": {},
@@ -86,11 +94,20 @@ CASES = {
     "pipeline output": {"name": "made", "value": '{"a": [1, 2]}'},
     "pipeline run": {"file": "flow.yaml", "param": ["size=2"], "out": "out"},
     "pipeline show": {"job": "flow"},
+    "policies list": {},
+    "policies remove": {"what": "model:none"},
+    "policies set": {"what": "model:none", "need": ["interval", "score>=0.9"], "approvers": 2},
     "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "promote": {"what": f"{SEARCH}@1", "to": "canary", "comment": "it is better"},
     "queue limit": {"queue": "nights", "at_most": 2},
     "queue list": {},
     "queue pause": {"queue": "nights"},
     "queue resume": {"queue": "nights"},
+    "reject": {"request": "nobody"},
+    "roles list": {},
+    "roles remove": {"name": "ann", "last": True},
+    "roles set": {"name": "ann", "role": "viewer"},
+    "roles show": {"name": "ann"},
     "run": {
         "what": ["said.py"],
         "name": "said",
@@ -99,7 +116,22 @@ CASES = {
         "after": [SEARCH],
         "priority": -1,
     },
-    "runs compare": {"run": ["first", "second"]},
+    "autolog": {"off": True},
+    "runs compare": {"run": ["first", "second"], "smooth": 0.5},
+    "runs curve": {"metric": "m", "run": ["first", "second"], "points": 10},
+    "runs delete": {"run": ["third"]},
+    "runs fetch": {"run": "kept", "name": "said.py", "to": "got.py"},
+    "runs reproduce": {"run": "first", "tolerance": 1e-6},
+    "runs reproduction": {"job": SEARCH},
+    "runs restore": {"run": ["third"]},
+    "runs search": {
+        "where": "metric.m > 0.3 and param.a == 2",
+        "by": "metric.m",
+        "ascending": True,
+        "limit": 3,
+    },
+    "runs start": {"name": "opened", "params": {"a": 1}, "system": False},
+    "runs tag": {"run": "first", "tags": {"team": "a", "empty": ""}, "note": "said"},
     "runs list": {"limit": 3, "kind": "trial"},
     "runs show": {"run": SEARCH},
     "status": {},
@@ -107,15 +139,31 @@ CASES = {
 }
 """Arguments for each command; one that is missing here fails the test below."""
 
-JOBS = {"automl", "pipeline run", "sample llm"}
+JOBS = {"automl", "pipeline run", "runs reproduce", "sample llm"}
 AT_ONCE = {"run"}
 """Commands that answer with a job without being told to."""
 
-REFUSED = {"ask", "eval", "evaluation", "finetune", "jobs priority", "leases free", "merge", "training"}
+REFUSED = {
+    "approvals rollback",
+    "approvals show",
+    "approvals withdraw",
+    "approve",
+    "ask",
+    "eval",
+    "evaluation",
+    "finetune",
+    "jobs priority",
+    "leases free",
+    "models merge",
+    "reject",
+    "runs reproduction",
+    "training",
+}
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
 own."""
 
 DIFFERENT = {
+    "audit adopt": ("rows", "head", "guarded_from"), "promote": ("id", "at", "decided_at", "cell_id"),
     "deploy": ("job", "message"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
     "keys revoke": ("id", "prefix", "created_at", "revoked_at"),
 }  # fmt: skip
@@ -148,6 +196,8 @@ MISTAKES = {
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
     "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such workspace": ("merge", {"other": "absent"}, "not_found"),
+    "no other workspace": ("merge", {"other": ".snapml"}, "invalid_input"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
     "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
@@ -155,6 +205,10 @@ MISTAKES = {
     "an empty file": ("data add", {"data": "empty.csv"}, "invalid_input"),
     "a limit out of range": ("jobs list", {"limit": 0}, "invalid_input"),
     "a grace out of range": ("jobs cancel", {"job": SEARCH, "grace": -1.0}, "invalid_input"),
+    "a condition that is none": ("runs search", {"where": "metric.m >"}, "invalid_input"),
+    "a condition on no field": ("runs search", {"where": "nam == 'a'"}, "invalid_input"),
+    "a file a run does not have": ("runs fetch", {"run": "first", "name": "nothing"}, "not_found"),
+    "no tag": ("runs tag", {"run": "first"}, "invalid_input"),
     "one run to compare": ("runs compare", {"run": ["first"]}, "invalid_input"),
     "a job of another kind": ("leaderboard", {"job": "flow"}, "invalid_input"),
     "a table without its columns": ("predict", {"model": SEARCH, "data": "narrow.csv"}, "invalid_input"),
@@ -191,6 +245,7 @@ def place(tmp_path_factory, _learnt_once):
 import os
 from snapml_lab.jobs.model import Work
 from snapml_lab.jobs import queue
+from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import open_workspace
 import snapml_lab as snap, sys
@@ -202,9 +257,12 @@ for name, value in (("first", "1"), ("second", "2")):
     work = Work("command", name, [sys.executable, "-c", report, value])
     queue.wait(ws, queue.submit(ws, work, actor="tester", origin=Origin()))
 snap.pipeline.run("flow.yaml")
+with snap.run("kept", system=False) as run:
+    run.artifact("said.py")
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    Workspace(folder / "far" / "away" / ".snapml").ledger.close()
     return folder
 
 
@@ -215,6 +273,7 @@ def _environment(folder: Path) -> dict[str, str]:
         if not name.startswith(("SNAPML_", "JPY_", "JUPYTER_"))
     }
     own = {"IPYTHONDIR": str(folder.parent / "ipython"), "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    own["SNAPML_AUDIT_HEADS"] = str(folder.parent / "heads")
     return {**clean, **own, "SNAPML_WORKSPACE": str(folder)}
 
 
@@ -228,7 +287,7 @@ class Python:
         import snapml_lab as snap
 
         function = snap
-        for word in name.split():
+        for word in commands()[name].python.split():
             function = getattr(function, word)
         more = {"background": True} if name in JOBS else {}
         try:
@@ -237,6 +296,9 @@ class Python:
             if name not in REFUSED:
                 raise
             return {"error": error.as_dict()}
+        if isinstance(result, Recorder):
+            result.end()
+            return {"opened": result.name}
         return result.model_dump(mode="json") if hasattr(result, "model_dump") else "".join(result)
 
 
@@ -244,7 +306,8 @@ def _tokens(name: str, arguments: dict) -> list[str]:
     """Write a call as a person types it: positions first, then options."""
     words, options, last = name.split(), [], []
     for key, value in arguments.items():
-        values = [str(item) for item in (value if isinstance(value, list) else [value])]
+        pairs = [f"{word}={item}" for word, item in value.items()] if isinstance(value, dict) else None
+        values = pairs or [str(item) for item in (value if isinstance(value, list) else [value])]
         parameter = commands()[name].parameters[key]
         if len(values) > 1 and any(isinstance(part, TakesWords) for part in parts(parameter.annotation)):
             last = ["--", *values]
@@ -327,7 +390,9 @@ def mouths(place, tmp_path_factory):
     """One of each. The server was started in another folder than the one it serves, as servers are."""
     from integration.conftest import Server, stop_jobs
 
-    server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SNAPML_AUDIT_HEADS", _environment(place)["SNAPML_AUDIT_HEADS"])
+        server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
     magic = Magic(place)
     yield {
         Surface.PYTHON: Python(place),
@@ -356,30 +421,56 @@ def test_a_command_gives_the_same_answer_through_each_mouth_it_declares(name, pl
     surfaces = sorted(commands()[name].surfaces)
     answers = {}
     for surface in surfaces:
-        if name in ("data add", "data remove"):
-            _with_dataset(place, there=name == "data remove")
-        if name in ("deploy", "endpoints list", "undeploy"):
-            _with_endpoint(there=name != "deploy")
-        if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
-            _with_schedule(there=name != "jobs schedule")
-        if name.startswith("queue "):
-            _with_queue(paused=name == "queue resume")
-        if name == "keys revoke":
-            keys.create(Workspace(place / ".snapml"), "to end")
+        _prepare(name, place)
         answers[surface] = mouths[surface](name, CASES[name])
         if name in JOBS | AT_ONCE:
             ws = Workspace(place / ".snapml")
             job = queue.get(ws, answers[surface]["id"])
             queue.wait(ws, queue.cancel(ws, job.id, grace=0), timeout=30)
-        if name == "predict":
-            assert len((place / "said.csv").read_text().splitlines()) == 151
-            (place / "said.csv").unlink()
+        _tidy(name, place)
     first = _comparable(answers[surfaces[0]], name)
     for surface in surfaces:
         assert (name in REFUSED) == bool(
             answers[surface].get("error") if isinstance(answers[surface], dict) else None
         )
         assert _comparable(answers[surface], name) == first, f"{surface} differs from {surfaces[0]}"
+
+
+def _prepare(name: str, place: Path) -> None:
+    """Have there what a command is about to change, each time."""
+    if name in ("data add", "data remove"):
+        _with_dataset(place, there=name == "data remove")
+    if name in ("deploy", "endpoints list", "undeploy"):
+        _with_endpoint(there=name != "deploy")
+    if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
+        _with_schedule(there=name != "jobs schedule")
+    if name in ("runs delete", "runs restore"):
+        _with_run(deleted=name == "runs restore")
+    if name.startswith("queue "):
+        _with_queue(paused=name == "queue resume")
+    if name == "keys revoke":
+        keys.create(Workspace(place / ".snapml"), "to end")
+    if name == "promote":
+        with Workspace(place / ".snapml").ledger.write() as connection:
+            connection.execute("DELETE FROM aliases")
+    if name == "policies remove":
+        policies.declare(
+            Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
+        )
+    if name == "roles remove":
+        roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
+
+
+def _tidy(name: str, place: Path) -> None:
+    """Look at the files a command wrote, and remove them for the next mouth."""
+    if name == "roles set":
+        roles.withdraw(Workspace(place / ".snapml"), "ann", last=True)
+    if name == "runs fetch":
+        assert (place / "got.py").read_text() == (place / "said.py").read_text()
+        (place / "got.py").unlink()
+    if name == "predict":
+        assert len((place / "said.csv").read_text().splitlines()) == 151
+        (place / "said.csv").unlink()
 
 
 def _with_dataset(place: Path, *, there: bool) -> None:
@@ -412,6 +503,15 @@ def _with_schedule(*, there: bool) -> None:
         snap.jobs.unschedule("yearly")
 
 
+def _with_run(*, deleted: bool) -> None:
+    import snapml_lab as snap
+
+    with snap.run("third", system=False) as run:
+        pass
+    if deleted:
+        snap.runs.delete([run.id])
+
+
 def _with_queue(*, paused: bool) -> None:
     import snapml_lab as snap
 
@@ -424,6 +524,8 @@ def _comparable(answer: object, name: str) -> object:
         return {key: value for key, value in answer.items() if key not in DIFFERENT[name]}
     if name in JOBS | AT_ONCE:
         return {key: value for key, value in answer.items() if key not in MADE_ANEW}
+    if name in ("runs delete", "runs restore"):
+        return [(run["name"], run["deleted_at"] is None) for run in answer["runs"]]
     if name == "leases show":  # what is used changes while one looks
         return set(answer)
     if name == "jobs list":

@@ -11,8 +11,6 @@ from traitlets.config import Config
 
 from snapml_lab import errors
 from snapml_lab.commands.ask import Answer
-from snapml_lab.tracking import provenance
-from snapml_lab.tracking.record import Origin
 
 from .home import Lab, until
 from .wire import CLOSE, DONE, END, HANG, HEAD, NAME, Wire, delta, event, used
@@ -29,7 +27,6 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     made.run_line_magic("load_ext", "snapml_lab")
     yield made
     InteractiveShell.clear_instance()
-    provenance.tell(Origin)
 
 
 @pytest.fixture

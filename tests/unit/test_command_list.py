@@ -13,6 +13,7 @@ from snapml_lab.commands import reference, schema
 from snapml_lab.commands.core import Command, Surface, commands
 from snapml_lab.commands.dispatch import parameters_model
 from snapml_lab.governance.roles import Effect
+from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.views.base import View
 
 REPO = Path(__file__).resolve().parents[2]
@@ -53,6 +54,9 @@ def test_it_returns_a_view_or_a_stream(command: Command):
     result = command.result
     if isinstance(result, type) and issubclass(result, View):
         return
+    if result is Recorder:  # what a with statement holds open is no answer
+        assert command.surfaces == {Surface.PYTHON}
+        return
     assert getattr(result, "__origin__", None) is not None
     assert Surface.REST not in command.surfaces
 
@@ -91,7 +95,7 @@ def test_no_two_parameter_models_have_the_same_name():
 
 
 def test_the_face_of_the_package_is_the_first_words_of_what_python_has():
-    words = {command.words[0] for command in ALL if Surface.PYTHON in command.surfaces}
+    words = {command.python.split()[0] for command in ALL if Surface.PYTHON in command.surfaces}
     assert set(snapml_lab.FACE) == words
     assert list(snapml_lab.FACE) == sorted(snapml_lab.FACE)
 
@@ -103,7 +107,7 @@ def test_the_face_of_the_package_is_the_first_words_of_what_python_has():
 )
 def test_a_command_is_a_function_of_the_package(command: Command):
     found = snapml_lab
-    for word in command.words:
+    for word in command.python.split():
         found = getattr(found, word)
     assert list(inspect.signature(found).parameters)[: len(command.parameters)] == list(command.parameters)
     assert found.__doc__ == command.function.__doc__

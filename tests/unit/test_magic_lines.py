@@ -14,8 +14,6 @@ from snapml_lab import errors
 from snapml_lab.commands.data import DatasetView
 from snapml_lab.commands.status import Status
 from snapml_lab.jobs.model import State
-from snapml_lab.tracking import provenance
-from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace
 
 
@@ -28,7 +26,6 @@ def shell(ws: Workspace) -> Iterator[InteractiveShell]:
     made.run_line_magic("load_ext", "snapml_lab")
     yield made
     InteractiveShell.clear_instance()
-    provenance.tell(Origin)
 
 
 def typed(shell: InteractiveShell, cell: str) -> tuple[Any, CapturedIO]:

@@ -1,6 +1,10 @@
 /* Made from labextension/schema.json by npm run build:types. */
 
 /**
+ * Where a promotion is.
+ */
+export type Stage = 'waiting' | 'applied' | 'rejected' | 'withdrawn' | 'superseded';
+/**
  * What models are compared by; named as scikit-learn names them.
  */
 export type Metric = 'roc_auc' | 'accuracy' | 'balanced_accuracy' | 'f1_macro' | 'log_loss' | 'rmse' | 'mae' | 'r2';
@@ -12,14 +16,71 @@ export type Task = 'binary' | 'multiclass' | 'regression';
  * Where a job is. ``queued → starting → running → succeeded | failed | cancelled | lost``.
  */
 export type State = 'queued' | 'starting' | 'running' | 'stopping' | 'succeeded' | 'failed' | 'cancelled' | 'lost';
+/**
+ * What a person is to a workspace; each may all that the ones before it may.
+ */
+export type Role = 'viewer' | 'developer' | 'approver' | 'admin';
+/**
+ * What running a command does.
+ */
+export type Effect = 'read' | 'write' | 'execute' | 'approve' | 'admin';
 
 export interface Commands {
+  /**
+   * List requests, newest first: who asked for what, who decided, and what stood there before.
+   */
+  'approvals/list': {
+    params: ApprovalsListParams;
+    result: ApprovalList;
+  };
+  /**
+   * Have an alias stand again for what it stood for before, at once; asked again, for what was before that.
+   */
+  'approvals/rollback': {
+    params: ApprovalsRollbackParams;
+    result: PromotionView;
+  };
+  /**
+   * Show a request: its evidence, who decided, and whether you may.
+   */
+  'approvals/show': {
+    params: ApprovalsShowParams;
+    result: PromotionView;
+  };
+  /**
+   * Take back a request that waits: your own, or as an admin any.
+   */
+  'approvals/withdraw': {
+    params: ApprovalsWithdrawParams;
+    result: PromotionView;
+  };
+  /**
+   * Approve a request; with as many approvals as its policy asks for, the alias moves.
+   */
+  approve: {
+    params: ApproveParams;
+    result: PromotionView;
+  };
+  /**
+   * Take the audit's end as it now is for the right one: after a restore, or where the head was lost; the old head is kept.
+   */
+  'audit/adopt': {
+    params: AuditAdoptParams;
+    result: AuditCheck;
+  };
   /**
    * List who changed what, newest first.
    */
   'audit/list': {
     params: AuditListParams;
     result: AuditList;
+  };
+  /**
+   * Check that no row of the audit was changed, removed, moved or cut off; an error says which were.
+   */
+  'audit/verify': {
+    params: AuditVerifyParams;
+    result: AuditCheck;
   };
   /**
    * Find a good model for a table within a time box, and keep it with its evidence.
@@ -190,6 +251,13 @@ export interface Commands {
     result: LeasesView;
   };
   /**
+   * Merge another workspace into this one by id: runs, models, jobs, datasets, and what was decided there.
+   */
+  merge: {
+    params: MergeParams;
+    result: MergeView;
+  };
+  /**
    * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
    */
   'models/add': {
@@ -202,6 +270,20 @@ export interface Commands {
   'models/card': {
     params: ModelsCardParams;
     result: Card;
+  };
+  /**
+   * Give a model of rows to MLflow and register it there, with its run; it predicts the same there.
+   */
+  'models/export': {
+    params: ModelsExportParams;
+    result: ExportedModel;
+  };
+  /**
+   * Bring a registered model of MLflow here, with the run that made it; once each.
+   */
+  'models/import': {
+    params: ModelsImportParams;
+    result: ModelView;
   };
   /**
    * Show where a model version comes from and where it went: data, code, environment, runs, deployments, evals.
@@ -260,6 +342,27 @@ export interface Commands {
     result: PipelineView;
   };
   /**
+   * List what the gate asks for, and the checks a policy can name.
+   */
+  'policies/list': {
+    params: PoliciesListParams;
+    result: PolicyList;
+  };
+  /**
+   * Remove a declared policy: the less particular one holds then.
+   */
+  'policies/remove': {
+    params: PoliciesRemoveParams;
+    result: PolicyView;
+  };
+  /**
+   * Declare what is asked before a version of a kind, or of one thing, may stand under an alias.
+   */
+  'policies/set': {
+    params: PoliciesSetParams;
+    result: PolicyView;
+  };
+  /**
    * Predict every row of a table with a model.
    */
   predict: {
@@ -279,6 +382,13 @@ export interface Commands {
   'prices/tokens': {
     params: PricesTokensParams;
     result: Price;
+  };
+  /**
+   * Ask for a version to stand under an alias such as champion; applied at once where nobody has to approve.
+   */
+  promote: {
+    params: PromoteParams;
+    result: PromotionView;
   };
   /**
    * Say how many jobs of a queue may run at once.
@@ -309,11 +419,46 @@ export interface Commands {
     result: QueueView;
   };
   /**
+   * Reject a request: one word ends it; it can be asked for anew.
+   */
+  reject: {
+    params: RejectParams;
+    result: PromotionView;
+  };
+  /**
    * List requests to the gateway, newest first.
    */
   'requests/list': {
     params: RequestsListParams;
     result: RequestList;
+  };
+  /**
+   * List who has which role.
+   */
+  'roles/list': {
+    params: RolesListParams;
+    result: RoleList;
+  };
+  /**
+   * Take a person's role away: they are a viewer then.
+   */
+  'roles/remove': {
+    params: RolesRemoveParams;
+    result: RoleView;
+  };
+  /**
+   * Give a person a role; with the first one, everybody without one becomes a viewer.
+   */
+  'roles/set': {
+    params: RolesSetParams;
+    result: RoleView;
+  };
+  /**
+   * Show who you are here, or who another person is: the role, where it is known from, and what it allows.
+   */
+  'roles/show': {
+    params: RolesShowParams;
+    result: RoleView;
   };
   /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
@@ -344,6 +489,13 @@ export interface Commands {
     result: RunList;
   };
   /**
+   * Give a run to MLflow, with those nested in it; one that is there is left as it is.
+   */
+  'runs/export': {
+    params: RunsExportParams;
+    result: ExportedRuns;
+  };
+  /**
    * Copy a file or folder kept with a run to where one can work with it.
    */
   'runs/fetch': {
@@ -351,11 +503,32 @@ export interface Commands {
     result: Fetched;
   };
   /**
+   * Bring MLflow's runs here, whole: parameters, every point of each metric, tags, files, nested runs, data and models.
+   */
+  'runs/import': {
+    params: RunsImportParams;
+    result: ImportedRuns;
+  };
+  /**
    * List runs, newest first; trials of a search are listed with --kind trial.
    */
   'runs/list': {
     params: RunsListParams;
     result: RunList;
+  };
+  /**
+   * Make a run again, with its code, environment and inputs as they were, and say what differs.
+   */
+  'runs/reproduce': {
+    params: RunsReproduceParams;
+    result: JobView;
+  };
+  /**
+   * Show a reproduction: what was done, and what differs; while it runs or after.
+   */
+  'runs/reproduction': {
+    params: RunsReproductionParams;
+    result: ReproductionView;
   };
   /**
    * Bring back runs that were deleted, with those nested in them.
@@ -414,11 +587,127 @@ export interface Commands {
     result: EndpointList;
   };
 }
-export interface AuditListParams {
+export interface ApprovalsListParams {
   /**
    * how many at most
    */
   limit?: number;
+  of?: string | null;
+  state?: Stage | null;
+}
+/**
+ * Requests, newest first.
+ */
+export interface ApprovalList {
+  promotions: PromotionView[];
+}
+/**
+ * A request to have a version stand under an alias, and what became of it.
+ *
+ * ``version`` is wanted, ``target`` is the alias it is to have, ``before`` the version that stood there; ``author`` made it, ``actor`` asks; ``needs`` people must
+ * approve; ``can_decide`` says whether you may, and ``why_not`` why you may not; ``restores`` is the request a rollback went back to.
+ */
+export interface PromotionView {
+  actor: string;
+  at: string;
+  author: string;
+  before: string | null;
+  can_decide: boolean;
+  cell_id: string | null;
+  comment: string;
+  content: string;
+  decided_at: string | null;
+  decisions: DecisionView[];
+  evidence: FindingView[];
+  id: string;
+  kind: string;
+  name: string;
+  needs: number;
+  notebook: string | null;
+  restores: string | null;
+  state: Stage;
+  target: string;
+  version: string;
+  why_not: string | null;
+}
+/**
+ * What one person decided (``approved`` or ``rejected``), and the role they had.
+ */
+export interface DecisionView {
+  actor: string;
+  at: string;
+  comment: string;
+  decision: string;
+  role: string;
+}
+/**
+ * What a check found: ``ok`` where it is enough.
+ */
+export interface FindingView {
+  check: string;
+  found: string;
+  ok: boolean;
+}
+export interface ApprovalsRollbackParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * an alias such as champion
+   */
+  to?: string;
+  /**
+   * KIND:NAME; NAME is a model
+   */
+  what: string;
+}
+export interface ApprovalsShowParams {
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface ApprovalsWithdrawParams {
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface ApproveParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
+}
+export interface AuditAdoptParams {}
+/**
+ * The audit holds: ``rows`` were read, with those of ``merged`` workspaces.
+ *
+ * ``head``: what is known outside the workspace, in words; ``guarded_from``: the first row whose loss it would tell, None where
+ * there is no head; ``behind``: rows the head had missed; ``unwritable``: why it cannot be written now.
+ */
+export interface AuditCheck {
+  behind: number | null;
+  guarded_from: number | null;
+  head: string;
+  merged: string[];
+  rows: number;
+  unwritable: string | null;
+}
+export interface AuditListParams {
+  actor?: string | null;
+  command?: string | null;
+  /**
+   * how many at most
+   */
+  limit?: number;
+  outcome?: string | null;
+  since?: (number | string) | null;
 }
 /**
  * Rows of the audit, newest first.
@@ -444,6 +733,7 @@ export interface AuditRow {
   sha256: string;
   surface: string;
 }
+export interface AuditVerifyParams {}
 export interface AutomlParams {
   /**
    * a table: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION]
@@ -573,7 +863,7 @@ export interface DeployParams {
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
@@ -772,16 +1062,22 @@ export interface JobsUnscheduleParams {
 }
 export interface KeysCreateParams {
   name: string;
+  /**
+   * What a person is to a workspace; each may all that the ones before it may.
+   */
+  role?: 'viewer' | 'developer' | 'approver' | 'admin';
 }
 /**
- * A key; ``secret`` is its text, there only in the answer to its making.
+ * A key, its role, and who made it; ``secret`` is its text, there only in the answer to its making.
  */
 export interface KeyView {
+  actor: string;
   created_at: string;
   id: string;
   name: string;
   prefix: string;
   revoked_at: string | null;
+  role: Role;
   secret: string | null;
 }
 export interface KeysListParams {}
@@ -912,6 +1208,42 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
+export interface MergeParams {
+  /**
+   * a path, relative to the current folder
+   */
+  other: string;
+  plan?: boolean;
+}
+/**
+ * What a merge brought, or with ``planned`` would bring. ``size`` is in bytes, of ``files`` that were not here.
+ */
+export interface MergeView {
+  came: Came[];
+  collisions: Collision[];
+  damaged: string[];
+  files: number;
+  left: string[];
+  other: string;
+  planned: boolean;
+  size: number;
+  workspace: string;
+}
+/**
+ * How many of one thing came, and how many were here already.
+ */
+export interface Came {
+  came: number;
+  here: number;
+  what: string;
+}
+/**
+ * A name or number that is taken here, and what was done.
+ */
+export interface Collision {
+  done: string;
+  what: string;
+}
 export interface ModelsAddParams {
   base?: string | null;
   /**
@@ -964,7 +1296,7 @@ export interface ModelView {
 }
 export interface ModelsCardParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
 }
@@ -1004,9 +1336,47 @@ export interface Row {
   name: string;
   value: string;
 }
+export interface ModelsExportParams {
+  experiment?: string;
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  to: string;
+}
+/**
+ * A model version and what it is in MLflow; ``new`` is false where it was there already.
+ */
+export interface ExportedModel {
+  mlflow_run: string;
+  name: string;
+  new: boolean;
+  reference: string;
+  version: string;
+}
+export interface ModelsImportParams {
+  model: string;
+  name?: string | null;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  trust?: boolean;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  uri: string;
+}
 export interface ModelsLineageParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
 }
@@ -1063,21 +1433,21 @@ export interface ModelList {
 }
 export interface ModelsMergeParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
 }
 export interface ModelsNoteParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   text?: string | null;
 }
 export interface ModelsPrintParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   /**
@@ -1087,7 +1457,7 @@ export interface ModelsPrintParams {
 }
 export interface ModelsShowParams {
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
 }
@@ -1153,13 +1523,194 @@ export interface StepView {
   seconds: number | null;
   state: string;
 }
+export interface PoliciesListParams {}
+/**
+ * Declared policies, what holds where none is (``otherwise``), and the checks there are.
+ */
+export interface PolicyList {
+  checks: CheckView[];
+  otherwise: PolicyView;
+  policies: PolicyView[];
+}
+/**
+ * A check that a policy can ask for, and of which kinds.
+ */
+export interface CheckView {
+  asks: string;
+  kinds: string[];
+  name: string;
+}
+/**
+ * What is asked of a kind, of one thing (``name``), or for one alias (``target``); ``own``: whether one may approve one's own.
+ */
+export interface PolicyView {
+  approvers: number;
+  kind: string;
+  name: string | null;
+  needs: string[];
+  own: boolean;
+  target: string | null;
+}
+export interface PoliciesRemoveParams {
+  to?: string | null;
+  /**
+   * a kind (model), or one thing of it (model:NAME)
+   */
+  what: string;
+}
+export interface PoliciesSetParams {
+  approvers?: number;
+  /**
+   * a check
+   */
+  need?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | null;
+  own?: boolean;
+  to?: string | null;
+  /**
+   * a kind (model), or one thing of it (model:NAME)
+   */
+  what: string;
+}
 export interface PredictParams {
   /**
    * a table: a DataFrame's name, a CSV or Parquet file, or DATASET[@VERSION]
    */
   data: string;
   /**
-   * a model: NAME or NAME@VERSION
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   out?: string | null;
@@ -1200,6 +1751,20 @@ export interface PricesTokensParams {
    */
   output: number | string;
 }
+export interface PromoteParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * an alias such as champion
+   */
+  to?: string;
+  /**
+   * KIND:NAME@VERSION; NAME@VERSION is a model
+   */
+  what: string;
+}
 export interface QueueLimitParams {
   at_most: number;
   /**
@@ -1229,6 +1794,16 @@ export interface QueuePauseParams {
 }
 export interface QueueResumeParams {
   queue?: string | null;
+}
+export interface RejectParams {
+  /**
+   * why, for who reads it later
+   */
+  comment?: string;
+  /**
+   * a request: its id, or the end of it
+   */
+  request: string;
 }
 export interface RequestsListParams {
   /**
@@ -1262,6 +1837,34 @@ export interface RequestView {
   status: number;
   streamed: boolean;
   usage: string;
+}
+export interface RolesListParams {}
+/**
+ * Who has which role; ``open`` where none is declared and whoever comes is an admin.
+ */
+export interface RoleList {
+  open: boolean;
+  roles: RoleView[];
+}
+/**
+ * A person's role, where it is known from, and which effects of commands it allows.
+ */
+export interface RoleView {
+  allows: Effect[];
+  name: string;
+  role: Role;
+  source: string;
+}
+export interface RolesRemoveParams {
+  last?: boolean;
+  name: string;
+}
+export interface RolesSetParams {
+  name: string;
+  role: Role;
+}
+export interface RolesShowParams {
+  name?: string | null;
 }
 export interface RunParams {
   after?: string[] | null;
@@ -1377,10 +1980,12 @@ export interface RunView {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   started_at: string;
   state: string;
@@ -1428,6 +2033,37 @@ export interface RunList {
   more?: boolean;
   runs: RunView[];
 }
+export interface RunsExportParams {
+  experiment?: string;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  to: string;
+}
+/**
+ * What was given to a store.
+ */
+export interface ExportedRuns {
+  runs: ExportedRun[];
+}
+/**
+ * A run and its id in MLflow; ``new`` is false where it was there already.
+ */
+export interface ExportedRun {
+  id: string;
+  mlflow: string;
+  name: string;
+  new: boolean;
+  notes: string[];
+}
 export interface RunsFetchParams {
   name: string;
   /**
@@ -1445,6 +2081,37 @@ export interface Fetched {
   run: string;
   size: number;
 }
+export interface RunsImportParams {
+  experiment?: string | null;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  run?: string | null;
+  trust?: boolean;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  uri: string;
+}
+/**
+ * What was found in a store.
+ */
+export interface ImportedRuns {
+  runs: ImportedRun[];
+}
+/**
+ * A run of MLflow and what it is here: ``was`` added, updated or same; ``models`` are its new versions.
+ */
+export interface ImportedRun {
+  id: string;
+  mlflow: string;
+  models: string[];
+  name: string;
+  notes: string[];
+  state: string;
+  was: string;
+}
 export interface RunsListParams {
   /**
    * run, automl, trial, notebook …
@@ -1454,6 +2121,58 @@ export interface RunsListParams {
    * how many at most
    */
   limit?: number;
+}
+export interface RunsReproduceParams {
+  here?: boolean;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  tolerance?: number;
+}
+export interface RunsReproductionParams {
+  /**
+   * a job: its id, the end of it, its name, or last
+   */
+  job?: string;
+}
+/**
+ * A run that is run again.
+ *
+ * ``verdict``: ``same``, ``same within tolerance``, ``differs`` or ``could not be run again``; None while it runs.
+ * ``again``: the id of the new run. ``rows``: metrics, and all else that is not the same; ``same``: how many values are.
+ */
+export interface ReproductionView {
+  again: string | null;
+  error: string | null;
+  job: string;
+  message: string | null;
+  name: string;
+  rows: ReproductionRow[];
+  run: string;
+  same: number;
+  state: string;
+  steps: ReproductionStep[];
+  tolerance: number;
+  verdict: string | null;
+}
+/**
+ * One value then and now; ``likeness``: same, close, differs, not made again, new, or not compared.
+ */
+export interface ReproductionRow {
+  after: string | null;
+  before: string | null;
+  kind: string;
+  likeness: string;
+  name: string;
+}
+/**
+ * One thing that is done, in order. ``detail``: what will be done, then how it went.
+ */
+export interface ReproductionStep {
+  detail: string;
+  name: string;
+  state: 'waiting' | 'running' | 'done' | 'failed';
 }
 export interface RunsRestoreParams {
   /**
@@ -1484,7 +2203,7 @@ export interface RunsShowParams {
 /**
  * A run with all that is known of it: the source of its cell, what differed from the commit, curves, nested runs, models.
  *
- * ``since``: what became of the cell after: ``same``, ``changed``, ``gone`` or ``unknown``. ``dataset_name``: the
+ * ``since``: what became of the cell or script after: ``same``, ``changed``, ``gone`` or ``unknown``, and that in words. ``dataset_name``: the
  * dataset version whose content it read, if that is in the catalog. ``diff`` is cut where it is long.
  */
 export interface RunPage {
@@ -1515,19 +2234,21 @@ export interface RunPage {
   note: string | null;
   notebook: string | null;
   out_of_order: boolean | null;
+  out_of_order_why: string | null;
   params: {
     [k: string]: string;
   };
   parent: string | null;
+  script: string | null;
   session: string | null;
   since: string;
+  since_words: string;
   source: string | null;
   started_at: string;
   state: string;
   tags: {
     [k: string]: string;
   };
-  why_out_of_order: string | null;
 }
 /**
  * A metric of a run: its value at the latest step, its least and greatest, and how many were logged.

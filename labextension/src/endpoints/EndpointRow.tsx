@@ -7,7 +7,7 @@ import { useSection } from '../sections/context.js';
 import { LongText } from '../sections/LongText.js';
 import { Row } from '../sections/Row.js';
 import { restartsText } from '../sections/words.js';
-import { CopyButton } from './CopyButton.js';
+import { CopyButton } from '../sections/CopyButton.js';
 import type { ShownEndpoint } from './reconcile.js';
 
 export interface EndpointRowProps {

@@ -2,6 +2,7 @@
 
 import type { IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
+import { CommandError } from '../api/errors.js';
 import type { Commands } from '../api/generated.js';
 import type { IClient } from '../tokens.js';
 
@@ -91,8 +92,13 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
     if (!wanted || this.asking || this._isDisposed) {
       return;
     }
-    const pause =
-      this._problem !== null ? RETRY_MS : this.due ? SPACING_MS : this.rest;
+    const pause = isRefusal(this._problem)
+      ? this.rest
+      : this._problem !== null
+        ? RETRY_MS
+        : this.due
+          ? SPACING_MS
+          : this.rest;
     const wait = Math.max(0, this.asked + pause - Date.now());
     this.timer = setTimeout(() => void this.read(), wait);
   }
@@ -141,4 +147,9 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly ending = new AbortController();
   private readonly _changed = new Signal<this, void>(this);
+}
+
+/** Asking the same again would be refused again. */
+function isRefusal(problem: unknown): boolean {
+  return problem instanceof CommandError && problem.status < 500;
 }

@@ -2,7 +2,7 @@
 
 import { Clipboard } from '@jupyterlab/apputils';
 import React, { useEffect, useState } from 'react';
-import { useSection } from '../sections/context.js';
+import { useSection } from './context.js';
 
 const SAID_MS = 2_000;
 

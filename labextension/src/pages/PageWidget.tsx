@@ -1,0 +1,102 @@
+// A page of the main area: the answer of one reading command, kept current while it is looked at.
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Throttler } from '@lumino/polling';
+import type { CommandRegistry } from '@lumino/commands';
+import React from 'react';
+import type { Commands } from '../api/generated.js';
+import { snapmlIcon } from '../icons.js';
+import { LiveQuery } from '../sections/LiveQuery.js';
+import { Problem } from '../sections/Problem.js';
+import { SeenWidget } from '../sections/SeenWidget.js';
+import type { IClient, IJobsModel } from '../tokens.js';
+import { linksOf, type PageActions, PageProvider } from './context.js';
+
+/** Milliseconds between drawings. */
+const PACE_MS = 250;
+
+export interface PageOptions {
+  readonly client: IClient;
+  /** Hears of the ledger's revision. */
+  readonly jobs: IJobsModel;
+  readonly commands: CommandRegistry;
+  readonly trans: TranslationBundle;
+}
+
+export abstract class PageWidget<
+  C extends keyof Commands = keyof Commands
+> extends SeenWidget {
+  constructor(
+    private readonly options: PageOptions,
+    command: C,
+    params: Commands[C]['params'],
+    /** Start of its parts' test ids. */
+    protected readonly testid: string
+  ) {
+    super(options.client, options.trans);
+    this.addClass('snapml-Page');
+    this.node.dataset.testid = testid;
+    this.title.icon = snapmlIcon;
+    this.query = new LiveQuery(options.client, command, params);
+    this.query.changed.connect(this.onChanged);
+    options.jobs.moved.connect(this.onMoved);
+    this.actions = {
+      ...linksOf(options.commands),
+      reload: () => this.query.refresh()
+    };
+  }
+
+  override dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    this.options.jobs.moved.disconnect(this.onMoved);
+    this.query.dispose();
+    this.throttler.dispose();
+    super.dispose();
+  }
+
+  /** What the tab is called, once that is known. */
+  protected abstract titleOf(value: Commands[C]['result']): string;
+
+  protected abstract draw(value: Commands[C]['result']): React.JSX.Element;
+
+  protected override seen(visible: boolean): void {
+    this.query.awake = visible;
+    super.seen(visible);
+  }
+
+  protected content(): React.JSX.Element {
+    const { value, problem } = this.query;
+    return (
+      <PageProvider value={this.actions}>
+        <Problem
+          error={problem}
+          loaded={value !== null}
+          testid={`${this.testid}-problem`}
+        />
+        {value !== null
+          ? this.draw(value)
+          : problem === null && (
+              <p className="snapml-Quiet">{this.trans.__('Reading…')}</p>
+            )}
+      </PageProvider>
+    );
+  }
+
+  protected readonly query: LiveQuery<C>;
+  private readonly actions: PageActions;
+
+  private readonly onMoved = (): void => this.query.refresh();
+
+  private readonly onChanged = (): void => {
+    const { value } = this.query;
+    if (value !== null) {
+      this.title.label = this.titleOf(value);
+      this.title.caption = this.title.label;
+    }
+    void this.throttler.invoke();
+  };
+
+  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+}

@@ -1,0 +1,284 @@
+"""Checking the audit: rows that were changed, removed, put in another place or cut off, and which. Standard library only.
+
+The hashes of the chain tell all but a cut tail and a chain that was computed anew from some row on; these the head tells,
+which is kept outside the workspace. Whoever can write both files can forge both: the audit is tamper-evident, not proof.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from snapml_lab.governance import heads
+from snapml_lab.governance.heads import Head
+from snapml_lab.store import chain
+from snapml_lab.workspace import Workspace
+
+_FEW = 100
+"""With more rows wrong than this, which of them only moved is not worked out: each pair would have to be tried."""
+
+Row = tuple[Any, ...]
+"""The chain's fields, and the hash."""
+
+
+class Fault(StrEnum):
+    """What is wrong with rows."""
+
+    CHANGED = "changed"
+    """They are not what was sealed."""
+    UNPROVEN = "unproven"
+    """What they were sealed to is changed or missing, so nothing proves them; those after them are proven again."""
+    MISSING = "missing"
+    """They were removed, from between others or from the end."""
+    MOVED = "moved"
+    """They stand in another place than they were sealed in."""
+    ADDED = "added"
+    """They stand before the first."""
+    REWRITTEN = "rewritten"
+    """Their hashes fit each other, but not the head: the chain was computed anew from one of them on."""
+    REPLACED = "replaced"
+    """The ledger is another one than the head was written for."""
+    UNREADABLE = "unreadable"
+    """The head's file is no head."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows ``first`` to ``last`` of one audit; ``workspace`` names one that was merged in, None is this one's own."""
+
+    fault: Fault
+    first: int
+    last: int
+    workspace: str | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of the audit found.
+
+    Attributes:
+        rows: how many were read, with those merged in.
+        problems: what is wrong, none if all holds.
+        head: the head before the check; None where there is none.
+        behind: how many rows the head was behind; None where there is none, or it is of another ledger.
+        unwritable: why the head could not be written now; None if it could.
+        merged: ids of workspaces whose audits were merged in, and checked, too.
+    """
+
+    rows: int
+    problems: tuple[Problem, ...]
+    head: Head | None
+    behind: int | None
+    unwritable: str | None
+    merged: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def told(self) -> str:
+        """Say what is wrong, row by row."""
+        return "; ".join(map(_told, self.problems))
+
+
+def verify(ws: Workspace) -> Verification:
+    """Read the whole audit once and check it against its own hashes and the head.
+
+    The head is read first: rows that others add meanwhile are newer than it, never missing. If all holds, the head is moved
+    to the last row.
+    """
+    head, problems, unwritable = None, [], None
+    try:
+        head = heads.read(ws)
+    except heads.DamagedError:
+        problems.append(Problem(Fault.UNREADABLE, 0, 0))
+    except OSError as error:
+        unwritable = str(error)
+    with _snapshot(ws) as connection:
+        (workspace,) = connection.execute("SELECT workspace FROM meta").fetchone()
+        own = _Chain(None, head if head and head.workspace == workspace else None)
+        own.read(_rows(connection, "SELECT {} FROM audit ORDER BY seq"))
+        merged = dict(_merged(connection, head))
+    problems += [*own.problems, *(problem for found in merged.values() for problem in found.problems)]
+    if head is not None and head.workspace != workspace:
+        problems.insert(0, Problem(Fault.REPLACED, 0, 0))
+    if not problems and head is not None and unwritable is None:
+        unwritable = (
+            heads.advance(ws, workspace, own.last, own.sha256) if own.last > head.seq else _writable()
+        )
+        heads.note_merged(ws, {name: (found.last, found.sha256) for name, found in merged.items()})
+    return Verification(
+        rows=own.count + sum(found.count for found in merged.values()), problems=tuple(problems), head=head,
+        behind=max(own.last - head.seq, 0) if own.head and head else None, unwritable=unwritable, merged=tuple(merged),
+    )  # fmt: skip
+
+
+def adopt(ws: Workspace) -> Head:
+    """Take the ledger as it now is for whole: the head is set to its last row, and the former one is kept beside it.
+
+    Raises:
+        OSError: the head cannot be written.
+    """
+    row = ws.ledger.row("SELECT workspace, seq, sha256 FROM meta LEFT JOIN audit ORDER BY seq DESC LIMIT 1")
+    assert row is not None
+    return heads.adopt(ws, row["workspace"], row["seq"] or 0, row["sha256"] or chain.START)
+
+
+class _Chain:
+    """One audit, read from its first row to its last."""
+
+    def __init__(self, workspace: str | None, head: Head | None, end: tuple[int, str] | None = None) -> None:
+        self.workspace = workspace
+        self.head = head
+        self.end = (head.seq, head.sha256) if head else end
+        self.count = 0
+        self.last = 0
+        self.sha256 = chain.START
+        self.problems: list[Problem] = []
+        self._suspects: list[_Suspect] = []
+        self._at_end: str | None = None
+
+    def read(self, rows: Iterable[Row]) -> None:
+        """Check rows, which come in the order of their numbers."""
+        links: tuple[str, ...] = (chain.START,)
+        wanted = self.end[0] if self.end else -1
+        for row in rows:
+            seq, sha256 = row[0], row[-1]
+            self.count += 1
+            if seq < 1:
+                self._say(Fault.ADDED, seq)
+                continue
+            if seq == wanted:
+                self._at_end = sha256
+            if seq == self.last + 1:
+                if chain.seal_of(links[0], row[:-1]) == sha256:
+                    links = (sha256,)
+                else:
+                    links = self._suspect(row, links)
+            else:
+                self._say(Fault.MISSING, self.last + 1, seq - 1)
+                self._say(Fault.UNPROVEN, seq)
+                links = (sha256,)
+            self.last, self.sha256 = seq, sha256
+        self._judge()
+        self._compare()
+        self.problems.sort(key=lambda problem: (problem.first, problem.last))
+
+    def _suspect(self, row: Row, links: tuple[str, ...]) -> tuple[str, ...]:
+        """Note a row that does not fit, unless only the hash of the one before is wrong; return what the next may be sealed to."""
+        sha256 = row[-1]
+        if any(chain.seal_of(link, row[:-1]) == sha256 for link in links[1:]):
+            return (sha256,)
+        self._suspects.append(_Suspect(row, links))
+        return sha256, *(chain.seal_of(link, row[:-1]) for link in links)
+
+    def _judge(self) -> None:
+        """Say of each row that does not fit whether it moved, was changed, or merely follows one that was."""
+        few = self._suspects if len(self._suspects) <= _FEW else []
+        known = {sha256 for suspect in few for sha256 in (suspect.row[-1], *suspect.links)}
+        wrong: set[int] = set()
+        for suspect in self._suspects:
+            seq = suspect.row[0]
+            if few and _fits(suspect.row, known):
+                continue  # it is sealed to a row that stands elsewhere now
+            wrong.add(seq)
+            if any(_came_from(suspect, other) for other in few if other is not suspect):
+                self._say(Fault.MOVED, seq)
+            else:
+                self._say(Fault.UNPROVEN if seq - 1 in wrong else Fault.CHANGED, seq)
+
+    def _compare(self) -> None:
+        """Compare the end with what is known of it outside."""
+        if self.end is None:
+            return
+        seq, sha256 = self.end
+        if seq > self.last:
+            self._say(Fault.MISSING, self.last + 1, seq)
+        elif (
+            seq
+            and self._at_end not in (sha256, None)
+            and not any(row.row[0] == seq for row in self._suspects)
+        ):
+            self._say(Fault.REWRITTEN, 1, seq)
+
+    def _say(self, fault: Fault, first: int, last: int | None = None) -> None:
+        """Add a problem, or lengthen the one before if it is of the same kind and ends just there."""
+        last = first if last is None else last
+        if self.problems and self.problems[-1].fault is fault and self.problems[-1].last == first - 1:
+            first = self.problems.pop().first
+        self.problems.append(Problem(fault, first, last, self.workspace))
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A row that does not fit what stands before it, and the hashes that might."""
+
+    row: Row
+    links: tuple[str, ...]
+
+
+def _fits(row: Row, known: Iterable[str]) -> bool:
+    return any(chain.seal_of(link, row[:-1]) == row[-1] for link in known)
+
+
+def _came_from(suspect: _Suspect, other: _Suspect) -> bool:
+    """Say whether a row fits where another stands that does not fit, either."""
+    there = (other.row[0], *suspect.row[1:-1])
+    return any(chain.seal_of(link, there) == suspect.row[-1] for link in other.links)
+
+
+def _merged(connection: sqlite3.Connection, head: Head | None) -> Iterator[tuple[str, _Chain]]:
+    """Check the audits of workspaces that were merged in."""
+    known = head.merged if head else {}
+    there = [row[0] for row in connection.execute("SELECT DISTINCT workspace FROM merged_audit")]
+    for workspace in sorted({*there, *known}):
+        found = _Chain(workspace, None, known.get(workspace))
+        found.read(
+            _rows(connection, "SELECT {} FROM merged_audit WHERE workspace = ? ORDER BY seq", workspace)
+        )
+        yield workspace, found
+
+
+def _rows(connection: sqlite3.Connection, sql: str, *values: object) -> Iterator[Row]:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(sql.format(", ".join([*chain.FIELDS, "sha256"])), values)
+
+
+@contextlib.contextmanager
+def _snapshot(ws: Workspace) -> Iterator[sqlite3.Connection]:
+    """Read the ledger as it is at one moment."""
+    connection = ws.ledger.connection
+    if connection.in_transaction:
+        yield connection
+        return
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.execute("COMMIT")
+
+
+def _writable() -> str | None:
+    """Return why the head could not be written, were there something new."""
+    place = heads.folder()
+    return None if os.access(place, os.W_OK) else f"{place} cannot be written"
+
+
+def _told(problem: Problem) -> str:
+    of = f" of the merged workspace {problem.workspace}" if problem.workspace else ""
+    rows = f"row {problem.first}" if problem.first == problem.last else f"rows {problem.first}–{problem.last}"
+    match problem.fault:
+        case Fault.REPLACED:
+            return "the ledger is another one than was here"
+        case Fault.UNREADABLE:
+            return "the head kept outside the workspace cannot be read"
+        case Fault.REWRITTEN:
+            return f"{rows}{of} were written anew: their hashes fit each other, and not the head"
+        case Fault.UNPROVEN:
+            return f"{rows}{of} unproven, after what is wrong"
+    return f"{rows}{of} {problem.fault}"
