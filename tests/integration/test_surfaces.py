@@ -85,6 +85,7 @@ CASES = {
         "target": "kind",
         "note": "brought",
     },
+    "merge": {"other": "far/away", "plan": True},
     "models card": {"model": f"{SEARCH}@1"},
     "models lineage": {"model": SEARCH},
     "models list": {"limit": 1, "search": "flowers", "task": "multiclass"},
