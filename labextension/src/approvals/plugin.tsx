@@ -51,7 +51,7 @@ export const approvalsPlugin: JupyterFrontEndPlugin<void> = {
     sidebar.addSection({
       id: 'approvals',
       title,
-      rank: 16,
+      rank: 14,
       share: 2,
       collapsed: true,
       widget: new ApprovalsSection({ ...options, title })

@@ -70,7 +70,7 @@ export const modelsPlugin: JupyterFrontEndPlugin<void> = {
     sidebar.addSection({
       id: 'models',
       title: trans.__('Models'),
-      rank: 14,
+      rank: 13,
       share: 2.5,
       collapsed: true,
       widget: new ModelsSection(options)
