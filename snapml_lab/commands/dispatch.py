@@ -4,6 +4,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from snapml_lab.commands.core import Call, Command, find
 from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, UnknownCommandError
 from snapml_lab.governance import audit
-from snapml_lab.governance.roles import Effect, authorise, role_of
+from snapml_lab.governance.roles import Effect, account, acting, authorise, role_of
 from snapml_lab.jobs.view import JobView
 from snapml_lab.workspace import Workspace
 
@@ -34,6 +35,8 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
             f"{name!r} cannot be asked through {call.surface}.",
             fix=f"Use one of: {', '.join(sorted(command.surfaces))}.",
         )
+    if call.actor == account():
+        call = replace(call, actor=acting(ws))
     role = role_of(ws, call.actor)
     who: dict[str, Any] = {
         "actor": call.actor, "role": role, "surface": call.surface, "command": name,

@@ -211,12 +211,12 @@ def add(
         note: what to say of it.
         trust: open a pickle.
     """
-    from snapml_lab.flows import registering
+    from snapml_lab.flows import again, registering
 
     given, called = _source(ws, model, call.namespace)
     opened = recorder.current()
     wish = registering.Wish(
-        name=versions.check_name(name or called), example=_rows(ws, example, call.namespace),
+        name=again.called(versions.check_name(name or called)), example=_rows(ws, example, call.namespace),
         held_out=None if held_out is None else tables.read(ws, held_out, call.namespace).frame, target=target,
         classes=tuple(item.strip() for item in (classes or "").split(",") if item.strip()), base=base,
         run=runs.get(ws.ledger, run).id if run else opened.id if opened else None, note=note, trust=trust,

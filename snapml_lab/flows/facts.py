@@ -5,7 +5,7 @@ from typing import Any
 from snapml_lab.data import tables
 from snapml_lab.errors import SnapmlError
 from snapml_lab.flows.likeness import Facts, Model
-from snapml_lab.registry import model_file, versions
+from snapml_lab.registry import examples, model_file, versions
 from snapml_lab.registry.signature import Signature
 from snapml_lab.registry.versions import ModelVersion
 from snapml_lab.tracking import runs
@@ -58,12 +58,15 @@ def _free(name: str, taken: dict[str, Any]) -> str:
 
 
 def _predictions(ws: Workspace, model: ModelVersion) -> list[Any] | None:
-    """Predict the first rows of the data a model was made of; None where that cannot be done here."""
+    """Predict the first rows of the data a model was made of, else its example; None where that cannot be done here."""
     data = model.evidence.get("dataset")
-    if model.format != "skops" or not isinstance(data, str):
+    if model.format != "skops" or not (isinstance(data, str) or model.example):
         return None
     try:
-        frame = tables.load(ws, tables.find(ws, data)).head(_ROWS)
+        if isinstance(data, str):
+            frame = tables.load(ws, tables.find(ws, data)).head(_ROWS)
+        else:
+            frame = examples.read(ws, str(model.example))
         loaded = model_file.load(ws.blobs.path(model.blob))
         values, probabilities = model_file.predict(loaded, frame, Signature(**model.signature))
     except (SnapmlError, ImportError, ValueError, TypeError):

@@ -20,7 +20,7 @@ from snapml_lab.flows.facts import facts, packages, python_of
 from snapml_lab.flows.likeness import Compared, Likeness, compare, verdict
 from snapml_lab.flows.reproduction import FILE
 from snapml_lab.flows.scratch import Scratch, commit_of, has_commit, lay_out
-from snapml_lab.governance.roles import account
+from snapml_lab.governance.roles import acting
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
@@ -31,7 +31,6 @@ from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.runs import Run
 from snapml_lab.workspace import Workspace, open_workspace
 
-TAG = "reproduces"
 _SHOWN = 4
 _STEPS = ("code", "environment", "run", "compare")
 
@@ -187,7 +186,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     finally:
         report.message("removing the scratch folder")
         scratch.remove()
-    report.param(TAG, old.id)
+    report.param(again.TAG, old.id)
     return {**told.known, "steps": told.steps}
 
 
@@ -226,7 +225,7 @@ def _made_again(
     origin = replace(Origin(**own), environment=lock.sha256)
     if scratch.commit is None:
         origin = replace(origin, git_commit=None, git_diff=None)
-    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=account(), origin=origin)
+    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=acting(ws), origin=origin)
     _say(f"made again by job {job.id}")
 
     def on_change(seen: Job) -> None:
@@ -285,7 +284,7 @@ def _tag(ws: Workspace, old: Run, made: set[str]) -> None:
     with ws.ledger.write() as connection:
         revision = bump(connection)
         for item in made:
-            record.log_tag(connection, item, TAG, old.id)
+            record.log_tag(connection, item, again.TAG, old.id)
             connection.execute("UPDATE runs SET revision = ? WHERE id = ?", (revision, item))
 
 

@@ -29,6 +29,8 @@ from snapml_lab.tracking.session import digest
 from snapml_lab.workspace import Workspace, open_workspace
 
 _JOB = "SNAPML_JOB_ID"
+SCRATCH = "SNAPML_SCRATCH"
+"""Names a folder that stands for the project: a run is made again there."""
 _OURS = Path(__file__).resolve().parents[1]
 _LARGEST_SCRIPT = 4 << 20
 
@@ -50,7 +52,7 @@ def here() -> Origin:
     return Origin(
         notebook=ws.relative(notebook) if notebook else None, cell_id=told.get("cell_id"),
         execution_count=told.get("execution_count"), cell_sha256=None if script is None else script.sha256,
-        script=None if script is None else ws.relative(script.path),
+        script=None if script is None else ws.relative(_standing_for(ws, script.path)),
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def complete(ws: Workspace, origin: Origin, dataset: str | None = None) -> Origi
         order = _order(ws, found, origin)
     elif origin.script is not None and (script := _script()) is not None:
         sources[script.sha256] = script.source
-        session = script.encode()
+        session = script.encode(ws)
     _keep(ws, lock, sources)
     made = replace(
         origin, environment=lock.sha256, dataset=dataset or origin.dataset, out_of_order=order.out,
@@ -270,11 +272,12 @@ class _Script:
     sha256: str
     at: float
 
-    def encode(self) -> bytes:
+    def encode(self, ws: Workspace) -> bytes:
         """Write it as a run keeps it: a session of one."""
+        place, cwd = _standing_for(ws, self.path), _standing_for(ws, Path.cwd())
         argv = json.loads(_redacted(json.dumps(sys.argv), secrets_of(os.environ)))
         item = {
-            "script": str(self.path), "argv": argv, "cwd": os.getcwd(), "sha256": self.sha256, "at": self.at,
+            "script": str(place), "argv": argv, "cwd": str(cwd), "sha256": self.sha256, "at": self.at,
         }  # fmt: skip
         return json.dumps([item]).encode()
 
@@ -292,6 +295,12 @@ def _script() -> _Script | None:
     if any(path.is_relative_to(place) for place in (*installed, _OURS)):
         return None
     return _read_script(path)
+
+
+def _standing_for(ws: Workspace, path: Path) -> Path:
+    """Return the project's path that a path in a scratch folder stands for."""
+    scratch = os.environ.get(SCRATCH)
+    return ws.project / path.relative_to(scratch) if scratch and path.is_relative_to(scratch) else path
 
 
 def _read_script(path: Path) -> _Script | None:

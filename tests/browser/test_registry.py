@@ -29,7 +29,9 @@ def section(lab: Lab, name: str) -> Locator:
 def test_a_model_is_promoted_and_decided_on(lab: Lab) -> None:
     lab.server.write("registry.ipynb", LOAD, SEARCH, SEARCH, POLICY)
     lab.open()
-    expect(section(lab, "Approvals").get_by_test_id("snapml-approvals-none")).to_contain_text("%snapml promote")
+    expect(section(lab, "Approvals").get_by_test_id("snapml-approvals-none")).to_contain_text(
+        "%snapml promote"
+    )
     lab.portraits("approvals-none")
     lab.open("registry.ipynb")
     for index in range(4):
@@ -65,7 +67,9 @@ def test_a_model_is_promoted_and_decided_on(lab: Lab) -> None:
 
     approvals = section(lab, "Approvals")
     expect(approvals.get_by_test_id("snapml-approval")).to_contain_text("flowers@1 → champion")
-    expect(lab.page.locator(".snapml-Sidebar .lm-AccordionPanel-title", has_text="Approvals (1)")).to_be_visible()
+    expect(
+        lab.page.locator(".snapml-Sidebar .lm-AccordionPanel-title", has_text="Approvals (1)")
+    ).to_be_visible()
     lab.portraits("approval-waiting")
     request.get_by_test_id("snapml-approval-comment").fill("measured on held-out rows")
     request.get_by_test_id("snapml-approve").click()

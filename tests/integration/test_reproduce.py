@@ -187,10 +187,15 @@ def test_a_script_sent_as_a_job_is_made_again_and_so_is_a_run_inside_it(
     job = json.loads(snapml("run", "train.py", "--json").stdout)["id"]
     queue.wait(ws, queue.get(ws, job), timeout=60)
     (project / "train.py").write_text("raise SystemExit(3)\n")
-    for which in (job, "inner"):
+    inner = runs.get(ws.ledger, "inner")
+    assert inner.parent == job
+    for which in (job, inner.id):
         view = again(which)
         assert view.error is None, view.text()
         assert view.verdict == "same"
+    again_inner = runs.get(ws.ledger, "inner")
+    assert again_inner.script == "train.py"
+    assert runs.get(ws.ledger, again_inner.tags["reproduces"]) == inner
 
 
 def test_a_notebook_job_is_made_again_with_its_parameters_and_as_it_was(
