@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -19,21 +20,144 @@ from surroundings import JupyterServer
 _ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".venvs"
 SCHEDULER = "jupyter-scheduler 2.12"
 RAY = "Ray Jobs 2.60"
+MLFLOW = "MLflow 3.18, SQLite"
+TRACKIO = "trackio 0.43"
+OURS = "ours"
 _APART = ["unshare", "-r", "-n", "-p", "-f", "--kill-child", "--mount-proc"]
 """A network and processes of its own: Ray listens on every address, and leaves processes behind."""
 _PATIENCE_SECONDS = 900.0
 
 
-def environment(name: str, *requirements: str) -> str:
-    """Return the interpreter of an environment that has ``requirements``, making it where it is not whole."""
+def environment(name: str, *requirements: str, over: str = "") -> str:
+    """Return the interpreter of an environment that has ``requirements``, making it where it is not whole.
+
+    Args:
+        name: its folder's.
+        requirements: what pip installs.
+        over: put over these in the end, without what it asks for.
+    """
     folder = _ENVIRONMENTS / name
     python, whole = folder / "bin" / "python", folder / ".whole"
-    wanted = "\n".join(requirements)
+    wanted = "\n".join((*requirements, over)).strip()
     if not whole.exists() or whole.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
+        if over:
+            subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", over], check=True)
         whole.write_text(wanted)
     return str(python)
+
+
+def mlflow_python() -> str:
+    """Return the interpreter of MLflow's environment.
+
+    Its own wheel holds every file of it; of ``mlflow-skinny`` and ``mlflow-tracing``, which it names for their
+    requirements, an index may not have the newest: those of the version before take their place.
+    """
+    return environment("mlflow", "mlflow==3.17.*", over="mlflow==3.18.*")
+
+
+def trackio_python() -> str:
+    """Return the interpreter of trackio's environment."""
+    return environment("trackio", "trackio==0.43.*")
+
+
+class Driver:
+    """A tracker in a process of its own, with a folder for what it keeps; see ``driver.py``."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder / name.split(maxsplit=1)[0].lower()
+        (self.folder / "kept").mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / "log"
+
+    def __enter__(self) -> Self:
+        self.process = self.started()
+        self.version = self.ask("version")  # it is up and its tables are made, which two at once cannot
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    @contextlib.contextmanager
+    def others(self, number: int) -> Iterator[list["Driver"]]:
+        """Give more processes on the same folder."""
+        found = [Driver(self.name, self.folder.parent) for _ in range(number)]
+        with contextlib.ExitStack() as stack:
+            for driver in found:
+                driver.process = driver.started()
+                stack.push(driver)
+            for driver in found:
+                driver.ask("version")
+            yield found
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return _TRACKERS[self.name][0]()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its environment: nothing of it tells anybody over a network."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SNAPML_", "MLFLOW_", "TRACKIO_"))
+        }
+        if self.name != OURS:
+            kept.pop("PYTHONPATH", None)
+        return kept | _QUIET
+
+    def started(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start its script."""
+        script = Path(__file__).with_name(_TRACKERS[self.name][1])
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [self.python, script, str(self.folder / "kept"), *arguments], cwd=self.folder, env=self.variables,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+
+    def ask(self, verb: str, **arguments: object) -> Any:
+        """Have something done and return its answer."""
+        self.begin(verb, **arguments)
+        return self.answer()
+
+    def begin(self, verb: str, **arguments: object) -> None:
+        """Have something done, and do not wait for it."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the answer that does not come tells why
+            self.process.stdin.write(json.dumps([verb, arguments]) + "\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> Any:
+        """Return the answer to what was begun.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], _PATIENCE_SECONDS)
+        line = self.process.stdout.readline() if ready else ""
+        if not line:
+            raise RuntimeError(
+                f"{self.name} did not answer: {self.log.read_text('utf-8', 'replace')[-2000:]}"
+            )
+        told = json.loads(line)
+        if "error" in told:
+            raise RuntimeError(f"{self.name}: {told['error']}")
+        return told["answer"]
+
+
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet", "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False",
+}  # fmt: skip
+_TRACKERS: dict[str, tuple[Callable[[], str], str]] = {
+    OURS: (lambda: sys.executable, "driver_snapml.py"),
+    MLFLOW: (mlflow_python, "driver_mlflow.py"),
+    TRACKIO: (trackio_python, "driver_trackio.py"),
+}
 
 
 class Scheduler(JupyterServer):

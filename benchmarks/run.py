@@ -1,5 +1,6 @@
 """Runs the benchmarks, or those named, and writes ``benchmarks/RESULTS.md`` when it runs them all."""
 
+import math
 import signal
 import sys
 import time
@@ -80,7 +81,7 @@ def _row(entry: Entry) -> str:
 
 def _ratio(ours: list[float], rival: list[float]) -> str:
     middle, low, high = ratio(ours, rival)
-    digits = 2 if middle >= 0.1 else 3
+    digits = 2 if middle >= 0.1 else max(3, 1 - math.floor(math.log10(middle)))
     interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if len(ours) > 1 and len(rival) > 1 else ""
     return f"{middle:.{digits}f}{interval}"
 

@@ -29,6 +29,7 @@ MODULES = (
     "jobs",
     "keys",
     "leases",
+    "merge",
     "models",
     "pipeline",
     "policies",

@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from snapml_lab.commands.core import Call, Command, find
 from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, UnknownCommandError
 from snapml_lab.governance import audit
-from snapml_lab.governance.roles import Effect, authorise, role_of
+from snapml_lab.governance.roles import Effect, account, acting, authorise, role_of
 from snapml_lab.jobs.view import JobView
 from snapml_lab.tracking.shell import SCRATCH
 from snapml_lab.views.base import View
@@ -56,6 +57,8 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
             f"{name!r} cannot be asked through {call.surface}.",
             fix=f"Use one of: {', '.join(sorted(command.surfaces))}.",
         )
+    if call.actor == account():
+        call = replace(call, actor=acting(ws))
     role = role_of(ws, call.actor)
     who: dict[str, Any] = {
         "actor": call.actor, "role": role, "surface": call.surface, "command": name,

@@ -87,9 +87,11 @@ def find(ws: Workspace, run: Run) -> Way:
             fix=f"Name a run of what it was made of: snapml runs reproduce {root.tags[TAG][-6:]}",
         )
     data = [] if run.dataset is None else _blob(ws, run.dataset, "the data")
-    if root.job == root.id:
-        return _of_job(ws, root, data)
     session = provenance.session_of(ws, run.session)
+    if root.job == root.id:
+        of_kernel = bool(session) and "script" not in session[0] and run.session != root.session
+        way = _of_session(ws, run, session, list(data)) if of_kernel else None  # no more cells than it needs
+        return way if way is not None and not way.missing else _of_job(ws, root, data)
     if session and "script" in session[0]:
         return _of_script(ws, run, session[0], data)
     if session:

@@ -20,7 +20,7 @@ from snapml_lab.flows.facts import facts, packages, python_of, rows_of
 from snapml_lab.flows.likeness import Compared, Likeness, compare, verdict
 from snapml_lab.flows.reproduction import FILE
 from snapml_lab.flows.scratch import Scratch, commit_of, has_commit, lay_out
-from snapml_lab.governance.roles import account
+from snapml_lab.governance.roles import acting
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
@@ -230,7 +230,7 @@ def _made_again(
     origin = replace(Origin(**own), environment=lock.sha256)
     if scratch.commit is None:
         origin = replace(origin, git_commit=None, git_diff=None)
-    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=account(), origin=origin)
+    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=acting(ws), origin=origin)
     _say(f"made again by job {job.id}")
 
     def on_change(seen: Job) -> None:

@@ -251,6 +251,13 @@ export interface Commands {
     result: LeasesView;
   };
   /**
+   * Merge another workspace into this one by id: runs, models, jobs, datasets, and what was decided there.
+   */
+  merge: {
+    params: MergeParams;
+    result: MergeView;
+  };
+  /**
    * Keep a model you have as a version: a fitted scikit-learn model, a skops or ONNX file, a folder of transformers or PEFT.
    */
   'models/add': {
@@ -1173,6 +1180,42 @@ export interface GpuHolder {
   whole: boolean;
 }
 export interface LeasesShowParams {}
+export interface MergeParams {
+  /**
+   * a path, relative to the current folder
+   */
+  other: string;
+  plan?: boolean;
+}
+/**
+ * What a merge brought, or with ``planned`` would bring. ``size`` is in bytes, of ``files`` that were not here.
+ */
+export interface MergeView {
+  came: Came[];
+  collisions: Collision[];
+  damaged: string[];
+  files: number;
+  left: string[];
+  other: string;
+  planned: boolean;
+  size: number;
+  workspace: string;
+}
+/**
+ * How many of one thing came, and how many were here already.
+ */
+export interface Came {
+  came: number;
+  here: number;
+  what: string;
+}
+/**
+ * A name or number that is taken here, and what was done.
+ */
+export interface Collision {
+  done: string;
+  what: string;
+}
 export interface ModelsAddParams {
   base?: string | null;
   /**

@@ -20,11 +20,12 @@ import {
   keyFigures,
   shortId,
   shownState,
-  sinceText,
   SYSTEM,
   tookText
 } from './words.js';
 
+/** What became of the cell since that somebody has to know. */
+const CHANGED: ReadonlySet<string> = new Set(['changed', 'gone']);
 /** Runs nested that are compared with one press. */
 const MOST_COMPARED = 200;
 
@@ -140,7 +141,7 @@ function Head({ run }: { run: Page }): React.JSX.Element {
   const Icon = STATE_ICONS[state];
   const away = run.deleted_at !== null;
   const { job } = run;
-  const since = sinceText(run.since, trans);
+  const since = CHANGED.has(run.since) ? run.since_words : null;
   const toggle = (): void =>
     void act(async () => {
       const params = { run: [run.id] as [string] };
@@ -194,8 +195,8 @@ function Head({ run }: { run: Page }): React.JSX.Element {
       {run.out_of_order === true && (
         <Flag testid="snapml-run-order">
           <strong>{trans.__('Cells ran out of order.')}</strong>
-          {run.why_out_of_order !== null && (
-            <span dir="auto">{run.why_out_of_order}</span>
+          {run.out_of_order_why !== null && (
+            <span dir="auto">{run.out_of_order_why}</span>
           )}
         </Flag>
       )}

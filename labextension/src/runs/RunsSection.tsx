@@ -65,7 +65,7 @@ export class RunsSection extends SectionWidget {
     const refused = searching && query.problem instanceof CommandError;
     return (
       <RunsPanel
-        list={this.settle(query.value)}
+        list={this.settle(refused ? this.shown : query.value)}
         problem={refused ? null : query.problem}
         search={this.search}
         refusal={refused ? query.problem : null}
@@ -83,6 +83,7 @@ export class RunsSection extends SectionWidget {
 
   /** Rows that did not change stay the same objects, so that they can rest. */
   private settle(list: RunList | null): RunList | null {
+    this.shown = list ?? this.shown;
     if (list !== null && list !== this.settled?.from) {
       const runs = keepSame(this.settled?.runs ?? [], list.runs);
       this.settled = { from: list, runs };
@@ -116,6 +117,8 @@ export class RunsSection extends SectionWidget {
     }
   }
 
+  /** What was shown last: it stays below what is wrong with a search. */
+  private shown: RunList | null = null;
   private settled: { from: RunList; runs: RunView[] } | null = null;
   private search = '';
   private limit = FIRST;
