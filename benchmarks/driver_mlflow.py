@@ -88,10 +88,29 @@ def fill_runs(number: int) -> None:
     runs, params, metrics, tags = [], [], [], []
     for index, (name, given, figures) in enumerate(past_runs(number)):
         run, at = uuid.uuid4().hex, now - (number - index) * 1000
-        runs.append((run, name, "LOCAL", "", "", "bench", "FINISHED", at, at + 500, "active", f"/tmp/{run}/artifacts", 0))
+        runs.append(
+            (
+                run,
+                name,
+                "LOCAL",
+                "",
+                "",
+                "bench",
+                "FINISHED",
+                at,
+                at + 500,
+                "active",
+                f"/tmp/{run}/artifacts",
+                0,
+            )
+        )
         params += [(key, str(value), run) for key, value in given.items()]
         metrics += [(key, value, at, 0, 0, run) for key, value in figures.items()]
-        tags += [("mlflow.runName", name, run), ("mlflow.user", "bench", run), ("mlflow.source.type", "LOCAL", run)]
+        tags += [
+            ("mlflow.runName", name, run),
+            ("mlflow.user", "bench", run),
+            ("mlflow.source.type", "LOCAL", run),
+        ]
     with sqlite3.connect(_DATABASE, timeout=60) as connection:
         connection.executemany(
             "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time,"

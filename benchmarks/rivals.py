@@ -140,7 +140,9 @@ class Driver:
         ready, _, _ = select.select([self.process.stdout], [], [], _PATIENCE_SECONDS)
         line = self.process.stdout.readline() if ready else ""
         if not line:
-            raise RuntimeError(f"{self.name} did not answer: {self.log.read_text('utf-8', 'replace')[-2000:]}")
+            raise RuntimeError(
+                f"{self.name} did not answer: {self.log.read_text('utf-8', 'replace')[-2000:]}"
+            )
         told = json.loads(line)
         if "error" in told:
             raise RuntimeError(f"{self.name}: {told['error']}")

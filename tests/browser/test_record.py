@@ -44,7 +44,10 @@ def section(lab: Lab, name: str) -> Locator:
 def close_others(lab: Lab, name: str) -> None:
     """Close the other sections of the sidebar."""
     for title in lab.page.locator(".snapml-Sidebar .lm-AccordionPanel-title").all():
-        if title.get_attribute("aria-label") != f"{name} Section" and title.get_attribute("aria-expanded") == "true":
+        if (
+            title.get_attribute("aria-label") != f"{name} Section"
+            and title.get_attribute("aria-expanded") == "true"
+        ):
             title.click()
 
 
@@ -71,7 +74,9 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
     lab.open()
     close_others(lab, "Runs")
     runs = section(lab, "Runs")
-    expect(runs.get_by_test_id("snapml-runs-none")).to_contain_text("with snap.run('first') as r: r.log(loss=0.1)")
+    expect(runs.get_by_test_id("snapml-runs-none")).to_contain_text(
+        "with snap.run('first') as r: r.log(loss=0.1)"
+    )
     lab.portraits("runs-none")
 
     make_runs(lab)
@@ -132,7 +137,10 @@ def test_a_run_has_a_page(lab: Lab) -> None:
     lab.portraits("run")
 
     asked: list[str] = []
-    lab.page.on("request", lambda request: asked.append(request.post_data or "") if "runs/curve" in request.url else None)
+    lab.page.on(
+        "request",
+        lambda request: asked.append(request.post_data or "") if "runs/curve" in request.url else None,
+    )
     chart = page.get_by_test_id("snapml-chart").first
     box = chart.bounding_box()
     assert box is not None
