@@ -10,8 +10,8 @@ from driver import acknowledge, each_us, past_curve, serve, timed_ms
 
 os.environ |= {"TRACKIO_DIR": sys.argv[1], "TRACKIO_CONFIG_PATH": str(Path(sys.argv[1]) / "config")}
 
-import trackio  # noqa: E402
-from trackio.sqlite_storage import SQLiteStorage  # noqa: E402
+import trackio
+from trackio.sqlite_storage import SQLiteStorage
 
 _PROJECT = "bench"
 _open: dict[str, Any] = {}

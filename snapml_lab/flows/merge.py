@@ -8,6 +8,7 @@ only read.
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from snapml_lab.jobs.model import ENDED
 from snapml_lab.store.files import storage_errors, try_lock
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import live
-from snapml_lab.workspace import Workspace
+from snapml_lab.workspace import MERGING, Workspace
 
 _OVER = ", ".join(f"'{state}'" for state in sorted(ENDED))
+_TRIES = 5
+_PAUSE_SECONDS = 0.05
 _LEDGER_ROOM = 2
 """The rows are written to the log first, then to the ledger."""
 
@@ -120,9 +123,13 @@ def plan(ws: Workspace, other: str, say: Say) -> Merged:
 
 @contextlib.contextmanager
 def _alone(ws: Workspace) -> Iterator[None]:
-    with storage_errors(ws.root / "merge.lock"):
-        lock = try_lock(ws.root / "merge.lock")
-    if lock is None:
+    for _ in range(_TRIES):
+        with storage_errors(ws.root / MERGING):
+            lock = try_lock(ws.root / MERGING)
+        if lock is not None:
+            break
+        time.sleep(_PAUSE_SECONDS)  # somebody may only have looked whether it is held
+    else:
         raise ConflictError("Another merge into this workspace is at work.", fix="Wait until it is done.")
     try:
         yield

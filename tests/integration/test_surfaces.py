@@ -89,6 +89,7 @@ CASES = {
     "models import": {"uri": "sqlite:///theirs.db", "model": "cancer@champion"},
     "runs export": {"run": SEARCH, "to": "mlruns"},
     "runs import": {"uri": "sqlite:///theirs.db", "experiment": "Default", "trust": True},
+    "merge": {"other": "far/away", "plan": True},
     "models card": {"model": f"{SEARCH}@1"},
     "models lineage": {"model": SEARCH},
     "models list": {"limit": 1, "search": "flowers", "task": "multiclass"},
