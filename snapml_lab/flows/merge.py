@@ -187,7 +187,7 @@ def _folders(ws: Workspace, there: Other) -> _Folders:
     whole = [
         (there.root / "jobs" / job, ws.jobs / job)
         for job, known in jobs
-        if (there.root / "jobs" / job).is_dir() and (known or not (ws.jobs / job).exists())
+        if _is_folder(there.root / "jobs" / job) and (known or not (ws.jobs / job).exists())
     ]
     alive = []
     for run, known, state in runs:
@@ -196,9 +196,13 @@ def _folders(ws: Workspace, there: Other) -> _Folders:
             continue
         if state == "running":
             alive.append((source, target))
-        elif source.is_dir() and (known or not target.exists()):
+        elif _is_folder(source) and (known or not target.exists()):
             whole.append((source, target))
     return _Folders(whole, alive)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _bring_folders(ws: Workspace, folders: _Folders, say: Say) -> None:
