@@ -28,4 +28,5 @@ def answer_soon() -> bool:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     fields = struct.pack(_LAYOUT, struct.calcsize(_LAYOUT), os.SCHED_OTHER, 0, nice, 0, _SLICE_NS, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(number, 0, ctypes.create_string_buffer(fields), 0) == 0)
+    refused: int = ctypes.CDLL(None).syscall(number, 0, ctypes.create_string_buffer(fields), 0)
+    return refused == 0
