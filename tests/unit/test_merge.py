@@ -445,6 +445,7 @@ def test_a_model_whose_number_is_taken_gets_the_next_and_all_that_names_it_follo
     assert [tuple(row) for row in rows] == [("3", None), ("5", "3")]
     assert deployments.get(a, "d").model == "m@4"
     assert {what for what, _ in done.collided} == {"model m@1", "model m@2", "model m@3"}
+    assert done.stand == ["champion of model:m is m@5, as was decided there"]
     promotions.request(b, "m@1", target="champion", comment="back", actor="someone", origin=Origin())
     again = merge(a, b)
     assert again.collided == [("champion of model:m", "is m@5 here and stays, not m@3")]
