@@ -29,7 +29,7 @@ def unsynced() -> None:
     def _(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
-    store = mlflow.tracking._tracking_service.utils._get_store(str(_client.tracking_uri))  # noqa: SLF001
+    store = mlflow.tracking._tracking_service.utils._get_store(str(_client.tracking_uri))
     store.engine.dispose()  # its connections are made anew
 
 

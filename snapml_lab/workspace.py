@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".snapml"
 VARIABLE = "SNAPML_WORKSPACE"
+MERGING = "merge.lock"
+"""Is held while another workspace is merged into this one."""
 
 _GITIGNORE = b"# Only what a person declares goes into git.\n*\n!.gitignore\n!catalog/\n!catalog/*.json\n"
 _NETWORK = {

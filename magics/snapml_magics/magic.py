@@ -1,5 +1,6 @@
 """What ``%snapml`` does: read the line, run the command, show the result or the live picture."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from IPython.display import display
 
 from snapml_lab.commands.binding import bind
 from snapml_lab.commands.core import Call, Surface, commands
-from snapml_lab.commands.dispatch import dispatch
+from snapml_lab.commands.dispatch import LeftOut, dispatch
 from snapml_lab.commands.following import follow
 from snapml_lab.commands.types import FromCell, parts
 from snapml_lab.errors import InvalidInputError
@@ -16,6 +17,8 @@ from snapml_lab.tracking import provenance
 from snapml_lab.workspace import open_workspace
 from snapml_magics.front_end import live
 from snapml_magics.picture import Picture
+
+_NAMED = re.compile(r"\{([^\W\d]\w*)\}")
 
 
 def run(shell: Any, line: str, cell: str | None) -> Any:
@@ -34,7 +37,7 @@ def run(shell: Any, line: str, cell: str | None) -> Any:
     ws = open_workspace()
     call = Call(Surface.MAGIC, origin=provenance.here(), namespace=shell.user_ns)
     result = dispatch(ws, bound.command.name, bound.arguments, call)
-    if bound.command.picture and not bound.background:
+    if bound.command.picture and not bound.background and not isinstance(result, LeftOut):
         with Picture(live=live(shell), job=result.id) as picture:
             view = follow(ws, bound.command, result.id, picture.show)
             picture.last(view)
@@ -87,10 +90,16 @@ def _code(shell: Any, cell: str) -> str:
 
 
 def _value(shell: Any, token: str) -> str:
-    """Replace ``{name}`` by that variable's value; IPython's own expansion is off, for it would also touch JSON."""
+    """Put variables where ``{name}`` stands, alone or inside a word; IPython's own expansion is off, for it would also touch JSON.
+
+    A word with spaces in it, as a prompt, stays as it is; so does what names no variable inside a word.
+
+    Raises:
+        InvalidInputError: a word that is nothing but ``{name}`` names no variable.
+    """
     name = token[1:-1] if token.startswith("{") and token.endswith("}") else ""
-    if not name.isidentifier():
-        return token
-    if name not in shell.user_ns:
+    if name.isidentifier() and name not in shell.user_ns:
         raise InvalidInputError(f"There is no variable {name!r}.", fix="Run the cell that makes it first.")
-    return str(shell.user_ns[name])
+    if any(character.isspace() for character in token):
+        return token
+    return _NAMED.sub(lambda found: str(shell.user_ns.get(found[1], found[0])), token)

@@ -29,6 +29,8 @@ MODULES = (
     "jobs",
     "keys",
     "leases",
+    "merge",
+    "mlflow",
     "models",
     "pipeline",
     "policies",

@@ -29,7 +29,8 @@ def reproduce(
 
     A job is run again as it was; a run of a kernel by the cells the kernel had run, in that order; that of a script by the
     script. Code is the recorded commit with what differed from it, in a folder of its own: the project is not touched.
-    Packages of other versions are laid over this environment. The new run has the tag reproduces.
+    Packages of other versions are laid over this environment. The new run has the tag reproduces; of such a run the first
+    one is made again.
 
     Args:
         run: its id, the end of it, its name, or last.
@@ -37,7 +38,8 @@ def reproduce(
         tolerance: relative difference up to which numbers count as close.
     """
     live.catch_up(ws)
-    work = plan(ws, runs.get(ws.ledger, run), here=here, tolerance=tolerance)
+    found = again.original(ws, runs.get(ws.ledger, run))
+    work = plan(ws, found, here=here, tolerance=tolerance)
     return JobView.of(queue.submit(ws, work, actor=call.actor, origin=provenance.complete(ws, call.origin)))
 
 

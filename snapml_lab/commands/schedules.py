@@ -93,7 +93,7 @@ _RULE = (
 )
 
 
-@command("jobs schedule", effect=Effect.WRITE)
+@command("jobs schedule", effect=Effect.EXECUTE)
 def schedule(
     ws: Workspace,
     name: ScheduleName,
@@ -159,7 +159,7 @@ def schedules(ws: Workspace) -> ScheduleList:
     )
 
 
-@command("jobs unschedule", effect=Effect.WRITE)
+@command("jobs unschedule", effect=Effect.EXECUTE)
 def unschedule(ws: Workspace, name: ScheduleName) -> Schedule:
     """Remove a schedule; jobs it submitted go on.
 

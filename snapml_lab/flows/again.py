@@ -9,15 +9,17 @@ from typing import Any, Literal
 
 from snapml_lab.data import tables
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError
-from snapml_lab.flows.notebook import INJECTED
+from snapml_lab.flows.notebook import EXPECTED, INJECTED
 from snapml_lab.flows.scratch import Scratch
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import versions
 from snapml_lab.store.files import read_json, replace_json
 from snapml_lab.tracking import provenance, runs
 from snapml_lab.tracking.runs import Run
 from snapml_lab.tracking.session import digest
+from snapml_lab.tracking.shell import SCRATCH
 from snapml_lab.workspace import Workspace
 
 _OWN = frozenset(
@@ -33,10 +35,10 @@ _OWN = frozenset(
 )
 """Variables of the job that was that belong to its environment, which is made anew."""
 _NAMES_A_MODEL = frozenset({"automl", "finetune", "merge"})
-SUFFIX = "-reproduced"
-"""What the names of models end with that are made again: they are not the next version of what is served."""
 _LONGEST_NAME = 100
 KIND = "reproduce"
+TAG = "reproduces"
+"""The tag of a run that was made again; its value is the id of the first."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Way:
     script: dict[str, Any] = field(default_factory=dict)
 
 
+def original(ws: Workspace, run: Run) -> Run:
+    """Return the run that this one was made again of, for a reproduction is judged by the first; else the run itself."""
+    while TAG in run.tags and run.tags[TAG] != run.id:
+        run = runs.get(ws.ledger, run.tags[TAG])
+    return run
+
+
 def find(ws: Workspace, run: Run) -> Way:
     """Find how a run can be made again.
 
@@ -72,10 +81,19 @@ def find(ws: Workspace, run: Run) -> Way:
     root = run
     while root.job != root.id and root.parent is not None:
         root = runs.get(ws.ledger, root.parent)
+    if TAG in root.tags:
+        raise ConflictError(
+            f"Run {run.name} ({run.id[-6:]}) was made by a reproduction.",
+            fix=f"Name a run of what it was made of: snapml runs reproduce {root.tags[TAG][-6:]}",
+        )
     data = [] if run.dataset is None else _blob(ws, run.dataset, "the data")
-    if root.job == root.id:
-        return _of_job(ws, root, data)
     session = provenance.session_of(ws, run.session)
+    if root.job == root.id:
+        of_kernel = bool(session) and "script" not in session[0] and run.id != root.id
+        way = (
+            _of_session(ws, run, session, list(data)) if of_kernel else None
+        )  # no more of its notebook than it needs
+        return way if way is not None and not way.missing else _of_job(ws, root, data)
     if session and "script" in session[0]:
         return _of_script(ws, run, session[0], data)
     if session:
@@ -179,7 +197,7 @@ def work(ws: Workspace, way: Way, run: Run, scratch: Scratch, python: Path | Non
         scratch: the folder it is made in.
         python: the interpreter of the environment that was made; None is this one.
     """
-    environment = _environment(python)
+    environment = _environment(scratch, python)
     program = str(python or sys.executable)
     if way.how == "job":
         return _job_again(ws, queue.get(ws, way.root.id), scratch, program, environment)
@@ -194,7 +212,7 @@ def work(ws: Workspace, way: Way, run: Run, scratch: Scratch, python: Path | Non
     source = scratch.there(run.notebook) if run.notebook else scratch.project / "session.ipynb"
     if not source.is_relative_to(scratch.project):
         source = scratch.project / source.name
-    source = _made(source.parent) / f"{source.stem}{SUFFIX}.ipynb"
+    source = _made(source.parent) / f"{source.stem}{versions.AGAIN}.ipynb"
     replace_json(source, as_notebook(way.cells, failing=run.state == State.FAILED))
     spec = {
         "source": str(source), "output": source.name, "html": f"{source.stem}.html", "parameters": {},
@@ -219,7 +237,7 @@ def as_notebook(cells: list[dict[str, Any]], *, failing: bool) -> dict[str, Any]
         raises = item.get("raised") or (failing and index == len(cells) - 1)
         made.append({
             "cell_type": "code", "id": name if seen[name] == 1 else f"{name}-{seen[name]}",
-            "metadata": {"tags": ["raises-exception"]} if raises else {}, "source": item["source"],
+            "metadata": {"tags": [EXPECTED]} if raises else {}, "source": item["source"],
             "execution_count": None, "outputs": [],
         })  # fmt: skip
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -261,7 +279,7 @@ def _job_again(ws: Workspace, job: Job, scratch: Scratch, program: str, environm
     elif job.kind == "cell":
         spec = {**spec, "path": [_there(scratch, entry) for entry in spec["path"]]}
     elif job.kind in _NAMES_A_MODEL:
-        spec = {**spec, "name": str(spec["name"])[: _LONGEST_NAME - len(SUFFIX)] + SUFFIX}
+        spec = {**spec, "name": versions.made_again(str(spec["name"]))}
     then = {name: value for name, value in launch["env"].items() if name not in _OWN}
     return Work(
         job.kind, _name(job.name), argv, spec, cwd=_made(cwd), env={**then, **environment}, cpus=job.cpus,
@@ -301,14 +319,15 @@ def _restore(ws: Workspace, sha256: str, script: Path) -> None:
         script.write_bytes(source.encode("utf-8", "surrogatepass"))
 
 
-def _environment(python: Path | None) -> dict[str, str]:
+def _environment(scratch: Scratch, python: Path | None) -> dict[str, str]:
+    stands = {SCRATCH: str(scratch.project)}
     if python is None:
-        return {}
+        return stands
     shared = os.pathsep.join(
         filter(None, [os.path.join(sys.prefix, "share", "jupyter"), os.environ.get("JUPYTER_PATH")])
     )
     path = os.pathsep.join(filter(None, [str(python.parent), os.environ.get("PATH")]))
-    return {"VIRTUAL_ENV": str(python.parent.parent), "PATH": path, "JUPYTER_PATH": shared}
+    return {**stands, "VIRTUAL_ENV": str(python.parent.parent), "PATH": path, "JUPYTER_PATH": shared}
 
 
 def _there(scratch: Scratch, word: str) -> str:

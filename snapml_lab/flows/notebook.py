@@ -14,6 +14,8 @@ from snapml_lab.tracking.shell import CELL_FILE, NOTEBOOK
 OUTPUTS = "outputs.json"
 INJECTED = "injected-parameters"
 """The tag papermill gives to the cell it adds."""
+EXPECTED = "raises-exception"
+"""The tag of a cell that may raise: the notebook goes on."""
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
@@ -114,9 +116,26 @@ def _engine(report: Reporter, cell_file: Path) -> type:
                 return begin(cell, cell_index, **more)
 
             nb_man.cell_start = cell_start
+            complete = nb_man.cell_complete
+
+            def cell_complete(cell: Any, *arguments: Any, **more: Any) -> Any:
+                if EXPECTED in cell.metadata.get("tags", ()):
+                    cell.outputs = [_said(output) for output in cell.get("outputs", [])]
+                return complete(cell, *arguments, **more)
+
+            nb_man.cell_complete = cell_complete
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     return ReportingEngine
+
+
+def _said(output: Any) -> Any:
+    """Write an error that is expected as text: papermill takes any error in the outputs for the notebook's."""
+    if output.output_type != "error":
+        return output
+    from nbformat.v4 import new_output
+
+    return new_output("stream", name="stderr", text="\n".join(output.traceback) + "\n")
 
 
 def _failed(cell_file: Path, how: str, source: Path, output: Path) -> CellFailedError:

@@ -6,7 +6,7 @@ from typing import Any
 from snapml_lab.errors import InvalidInputError, StepFailedError
 from snapml_lab.flows.definition import Pipeline, Step, resolve
 from snapml_lab.flows.parameters import check, declared
-from snapml_lab.governance.roles import account
+from snapml_lab.governance.roles import acting
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
@@ -71,7 +71,7 @@ def _submit(
         gpu_memory=step.gpu_memory,
     )  # fmt: skip
     origin = provenance.complete(ws, Origin(notebook=ws.relative(source)))
-    return queue.submit(ws, target, actor=account(), origin=origin)
+    return queue.submit(ws, target, actor=acting(ws), origin=origin)
 
 
 def _outputs(ws: Workspace, job: Job, step: Step) -> dict[str, Any]:

@@ -16,14 +16,15 @@ from typing import Any
 from snapml_lab.envs import current, layered
 from snapml_lab.errors import ConflictError, NotFoundError, SnapmlError, StepFailedError
 from snapml_lab.flows import again
-from snapml_lab.flows.facts import facts, packages, python_of
+from snapml_lab.flows.facts import facts, packages, python_of, rows_of
 from snapml_lab.flows.likeness import Compared, Likeness, compare, verdict
 from snapml_lab.flows.reproduction import FILE
 from snapml_lab.flows.scratch import Scratch, commit_of, has_commit, lay_out
-from snapml_lab.governance.roles import account
+from snapml_lab.governance.roles import acting
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import versions
 from snapml_lab.store.files import replace_json
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import git, live, record, runs
@@ -31,7 +32,6 @@ from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.runs import Run
 from snapml_lab.workspace import Workspace, open_workspace
 
-TAG = "reproduces"
 _SHOWN = 4
 _STEPS = ("code", "environment", "run", "compare")
 
@@ -170,7 +170,11 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             _tag(ws, old, {new.id, job.id})
         with told.step("compare") as step:
             moved = (str(scratch.project), str(ws.project))
-            before, after = facts(ws, old), facts(ws, new, suffix=again.SUFFIX, moved=moved)
+            tables = rows_of(ws, old)
+            before, after = (
+                facts(ws, old, rows=tables),
+                facts(ws, new, rows=tables, suffix=versions.AGAIN, moved=moved),
+            )
             rows = compare(before, after, spec["tolerance"])
             judged = verdict(rows)
             packages_now = [
@@ -187,7 +191,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     finally:
         report.message("removing the scratch folder")
         scratch.remove()
-    report.param(TAG, old.id)
+    report.param(again.TAG, old.id)
     return {**told.known, "steps": told.steps}
 
 
@@ -226,7 +230,7 @@ def _made_again(
     origin = replace(Origin(**own), environment=lock.sha256)
     if scratch.commit is None:
         origin = replace(origin, git_commit=None, git_diff=None)
-    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=account(), origin=origin)
+    job = queue.submit(ws, again.work(ws, way, old, scratch, python), actor=acting(ws), origin=origin)
     _say(f"made again by job {job.id}")
 
     def on_change(seen: Job) -> None:
@@ -285,7 +289,7 @@ def _tag(ws: Workspace, old: Run, made: set[str]) -> None:
     with ws.ledger.write() as connection:
         revision = bump(connection)
         for item in made:
-            record.log_tag(connection, item, TAG, old.id)
+            record.log_tag(connection, item, again.TAG, old.id)
             connection.execute("UPDATE runs SET revision = ? WHERE id = ?", (revision, item))
 
 

@@ -84,7 +84,6 @@ def lay_out(ws: Workspace, target: Path, recorded: str | None, difference: str |
         made = Scratch(target, target, ws.project)
         target.mkdir()
         _bring(made, ws.project, target, [path.name for path in ws.project.iterdir()])
-        made.notes.insert(0, "files of the project are as they are now: it was in no git repository")
         return made
     made = Scratch(target, target / ws.project.relative_to(top), ws.project, commit)
     done, said = git.run(ws.project, "worktree", "add", "--quiet", "--detach", str(target), commit)

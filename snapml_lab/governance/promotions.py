@@ -179,10 +179,15 @@ def rollback(ws: Workspace, what: str, *, target: str, comment: str, actor: str,
     what one does when something is wrong. What the policy would find is recorded with it.
 
     Raises:
+        InvalidInputError: a version is named: which one it goes back to is on record.
         NotFoundError: nothing stands there.
         ConflictError: nothing stood there before, or it is not what it was.
     """
-    kind, name, _ = subjects.split(what)
+    kind, name, version = subjects.split(what)
+    if version is not None:
+        raise InvalidInputError.of(
+            "what", what, f"{kind}:{name} without a version: it goes back to what stood before"
+        )
     with ws.ledger.write() as connection:
         now_there = next((row for row in aliases.of(ws.ledger, kind, name) if row["alias"] == target), None)
         if now_there is None:
@@ -209,7 +214,7 @@ def rollback(ws: Workspace, what: str, *, target: str, comment: str, actor: str,
 def barred(ws: Workspace, asked: Promotion, actor: str) -> str | None:
     """Return why ``actor`` may not decide on a request now; None where they may."""
     if asked.state is not Stage.WAITING:
-        return f"{asked.id} is {asked.state}."
+        return f"It is {asked.state}."
     role = role_of(ws, actor)
     if not may(role, Effect.APPROVE):
         return f"The role {role} may not approve."
@@ -246,10 +251,14 @@ def get(ledger: Ledger, reference: str) -> Promotion:
 
 
 def latest(ledger: Ledger, *, of: str | None, state: Stage | None, limit: int) -> list[Promotion]:
-    """Return requests, newest first: all, or of one thing (``NAME`` or ``KIND:NAME``), or in one state."""
+    """Return requests, newest first: all, or of one thing (``NAME``, ``KIND:NAME``, either with ``@VERSION``), or in one state."""
     where, values = ["1"], []
     if of is not None:
         kind, _, name = of.rpartition(":")
+        name, _, version = name.partition("@")
+        if version:
+            where.append("version = ?")
+            values.append(version)
         where.append("kind = ?" if kind else f"kind IN ({', '.join('?' * len(subjects.KINDS))})")
         values += [kind] if kind else list(subjects.KINDS)
         where.append("name = ?")

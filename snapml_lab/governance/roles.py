@@ -12,6 +12,8 @@ from snapml_lab.workspace import Workspace
 
 KIND = "roles"
 _LONGEST = 100
+_JOB = "SNAPML_JOB_ID"
+"""What a job's processes carry (``jobs/events.py``)."""
 _LOOKALIKES = str.maketrans("аеорсухіјѕһԁԛԝвкмнтгαεοριντυκχγ", "aeopcyxijshdqwbkmhtraeopivtukxy")
 """Cyrillic and Greek letters that read as Latin ones (the common part of Unicode's table, UTS #39)."""
 
@@ -71,6 +73,17 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def acting(ws: Workspace) -> str:
+    """Return who acts in this process: whose job it is, if it is part of one, else the account.
+
+    So that what a person's job asks for is asked for by that person, with their role. It guards against mistakes: code that
+    means to can shed its environment, for it runs as the account.
+    """
+    job = os.environ.get(_JOB)
+    row = ws.ledger.row("SELECT actor FROM jobs WHERE id = ?", job) if job else None
+    return str(row["actor"]) if row and row["actor"] else account()
 
 
 def owners(ws: Workspace) -> set[str]:

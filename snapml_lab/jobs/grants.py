@@ -119,16 +119,21 @@ def refresh(ws: Workspace, found: Gpus) -> Gpus:
     return found._replace(leases=tuple(_open(ws)))
 
 
-def room(live: Iterable[Job], found: Gpus | None) -> leases.Room:
+def room(live: Iterable[Job], processors: leases.Processors, found: Gpus | None) -> leases.Room:
     """Return what there is for new work beside ``live`` jobs; ``found``: None where no job wants a GPU."""
     live = list(live)
     machine = leases.Room(
         cpus=leases.capacity(), memory=leases.memory_capacity(),
-        cpus_held=sum(job.cpus for job in live), memory_held=sum(job.memory or 0 for job in live),
+        cpus_held=processors.held, memory_held=sum(job.memory or 0 for job in live),
     )  # fmt: skip
     if found is None:
         return machine
     return machine._replace(gpus=tuple(_gpu(device, found) for device in found.devices), unseen=found.unseen)
+
+
+def processors(live: Iterable[Job]) -> leases.Processors:
+    """Return who of the live jobs holds processors."""
+    return leases.Processors([leases.Share(job.id, job.cpus, job.parent) for job in live])
 
 
 def _gpu(device: Device, found: Gpus) -> leases.Gpu:

@@ -120,7 +120,7 @@ def holdings(ws: Workspace) -> LeasesView:
     found = grants.look(ws)
     marks = ",".join("?" * len(LIVE))
     live = [Job.of(row) for row in ws.ledger.rows(f"SELECT * FROM jobs WHERE state IN ({marks})", *LIVE)]
-    room = grants.room(live, found)
+    room = grants.room(live, grants.processors(live), found)
     free = {gpu.uuid: gpu.free for gpu in room.gpus}
     names = {job.id: job for job in live}
     return LeasesView(

@@ -105,6 +105,42 @@ class Decision(NamedTuple):
     displaces: tuple[str, ...] = ()
 
 
+class Share(NamedTuple):
+    """A live job's part in the processors: how many it holds, and the job that submitted it, if that is a job."""
+
+    job: str
+    cpus: float
+    parent: str | None = None
+
+
+class Processors:
+    """Who holds the processors. A job lends its own to those it submitted, for it mostly waits for them.
+
+    Args:
+        live: the jobs that live.
+
+    Attributes:
+        held: how many processors they hold in all.
+    """
+
+    def __init__(self, live: Sequence[Share]) -> None:
+        self._own = {share.job: share.cpus for share in live}
+        self._below = dict.fromkeys(self._own, 0.0)
+        self.held = 0.0
+        for share in sorted(
+            live, key=lambda share: share.job, reverse=True
+        ):  # ids sort by time: children come first
+            whole = max(share.cpus, self._below[share.job])
+            if share.parent in self._below:
+                self._below[share.parent] += whole
+            else:
+                self.held += whole
+
+    def lent(self, parent: str | None) -> float:
+        """Return how many processors of a live job nobody it submitted holds: a new one of those needs so many fewer."""
+        return max(self._own[parent] - self._below[parent], 0.0) if parent in self._own else 0.0
+
+
 def capacity() -> float:
     """Return the processors this process may use."""
     return float(len(os.sched_getaffinity(0)))

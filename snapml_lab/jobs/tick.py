@@ -300,8 +300,11 @@ def _start(ws: Workspace) -> None:
     live = _jobs(ws, LIVE)
     by_id = {job.id: job for job in queued}
     ends = _ends_of(ws, queued)
-    claims = [claim for job in queued if (claim := _claim(ws, job, ends)) is not None]
-    decisions = leases.admit(claims, grants.room(live, found), _queues(ws, live), _turns(ws, live))
+    processors = grants.processors(live)
+    claims = [claim for job in queued if (claim := _claim(ws, job, ends, processors)) is not None]
+    decisions = leases.admit(
+        claims, grants.room(live, processors, found), _queues(ws, live), _turns(ws, live)
+    )
     _tell(ws, [(by_id[item.job], item) for item in decisions if item.waiting_for is not None])
     for decision in decisions:
         with _alone(decision.job):
@@ -340,7 +343,9 @@ def _group(job: Job) -> str:
     return job.notebook or job.actor
 
 
-def _claim(ws: Workspace, job: Job, ends: dict[str, tuple[str, State]]) -> leases.Claim | None:
+def _claim(
+    ws: Workspace, job: Job, ends: dict[str, tuple[str, State]], processors: leases.Processors
+) -> leases.Claim | None:
     """Return a queued job's claim; None if what it was to run after has failed, and it with it."""
     held_back = None
     for other in json.loads(job.after or "[]"):
@@ -355,7 +360,7 @@ def _claim(ws: Workspace, job: Job, ends: dict[str, tuple[str, State]]) -> lease
     if job.gave_way_to is not None and not ends.get(job.gave_way_to, ("", State.LOST))[1].ended:
         held_back = f"{ends[job.gave_way_to][0]} ({job.gave_way_to[-6:]}), to which it gives way"
     return leases.Claim(
-        job.id, job.cpus, job.memory or 0, job.gpus, job.gpu_memory, job.queue, job.priority, _group(job),
+        job.id, max(job.cpus - processors.lent(job.parent), 0.0), job.memory or 0, job.gpus, job.gpu_memory, job.queue, job.priority, _group(job),
         bool(job.gives_way), held_back, job.name,
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from snapml_lab.envs import current
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.redaction import Redactor, secrets_of
 from snapml_lab.store.blobs import Blobs
-from snapml_lab.tracking import git, notebooks, shell
+from snapml_lab.tracking import git, notebooks, renames, shell
 from snapml_lab.tracking.order import Order, judged
 from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.session import digest
@@ -48,9 +48,9 @@ def here() -> Origin:
         return Origin()
     ws = open_workspace()
     return Origin(
-        notebook=ws.relative(notebook) if notebook else None, cell_id=told.get("cell_id"),
+        notebook=ws.relative(renames.follow(ws, notebook)) if notebook else None, cell_id=told.get("cell_id"),
         execution_count=told.get("execution_count"), cell_sha256=None if script is None else script.sha256,
-        script=None if script is None else ws.relative(script.path),
+        script=None if script is None else ws.relative(_standing_for(ws, script.path)),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def complete(ws: Workspace, origin: Origin, dataset: str | None = None) -> Origi
         order = _order(ws, found, origin)
     elif origin.script is not None and (script := _script()) is not None:
         sources[script.sha256] = script.source
-        session = script.encode()
+        session = script.encode(ws)
     _keep(ws, lock, sources)
     made = replace(
         origin, environment=lock.sha256, dataset=dataset or origin.dataset, out_of_order=order.out,
@@ -185,8 +185,11 @@ def _others(ws: Workspace, run: Any, notebook: notebooks.Notebook) -> int:
 
 def _of_cell(found: shell.Attended) -> Origin:
     notebook, ran = found.notebook(), found.latest()
+    if notebook is not None:
+        ws = open_workspace()
+        notebook = ws.relative(renames.follow(ws, notebook))
     return Origin(
-        notebook=open_workspace().relative(notebook) if notebook else None, cell_id=found.cell_id(),
+        notebook=notebook, cell_id=found.cell_id(),
         cell_sha256=None if ran is None else ran.sha256,
         execution_count=found.shell.execution_count if ran is None else ran.counter,
     )  # fmt: skip
@@ -270,11 +273,12 @@ class _Script:
     sha256: str
     at: float
 
-    def encode(self) -> bytes:
+    def encode(self, ws: Workspace) -> bytes:
         """Write it as a run keeps it: a session of one."""
+        place, cwd = _standing_for(ws, self.path), _standing_for(ws, Path.cwd())
         argv = json.loads(_redacted(json.dumps(sys.argv), secrets_of(os.environ)))
         item = {
-            "script": str(self.path), "argv": argv, "cwd": os.getcwd(), "sha256": self.sha256, "at": self.at,
+            "script": str(place), "argv": argv, "cwd": str(cwd), "sha256": self.sha256, "at": self.at,
         }  # fmt: skip
         return json.dumps([item]).encode()
 
@@ -292,6 +296,12 @@ def _script() -> _Script | None:
     if any(path.is_relative_to(place) for place in (*installed, _OURS)):
         return None
     return _read_script(path)
+
+
+def _standing_for(ws: Workspace, path: Path) -> Path:
+    """Return the project's path that a path in a scratch folder stands for."""
+    scratch = os.environ.get(shell.SCRATCH)
+    return ws.project / path.relative_to(scratch) if scratch and path.is_relative_to(scratch) else path
 
 
 def _read_script(path: Path) -> _Script | None:

@@ -39,7 +39,7 @@ _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 _COMPLAINTS = """() => {
   const complaints = [];
   const seen = node => node.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-  const ours = document.querySelectorAll('.snapml-Sidebar, .snapml-Status, .snapml-panel, .jp-OutputArea .snapml, .snapml-curve');
+  const ours = document.querySelectorAll('.snapml-Sidebar, .snapml-Page, .snapml-Status, .snapml-panel, .jp-OutputArea .snapml, .snapml-curve');
   const all = selector => [...ours].flatMap(node => [...node.querySelectorAll(selector)]).filter(seen);
 
   for (const node of all('button, a, input, [role=button], [tabindex]')) {

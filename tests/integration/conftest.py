@@ -202,6 +202,7 @@ class Server:
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith(("SNAPML_", "JPY_", "JUPYTER_"))
         }  # fmt: skip
+        environment["SNAPML_AUDIT_HEADS"] = os.environ.get("SNAPML_AUDIT_HEADS", str(self.private / "heads"))
         environment |= {
             f"JUPYTER_{name}_DIR": str(self.private / name) for name in ("CONFIG", "DATA", "RUNTIME")
         }

@@ -15,7 +15,7 @@ from jupyter_client.manager import start_new_kernel
 from snapml_lab.commands.core import Surface, commands
 from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
-from snapml_lab.governance import keys
+from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
 from snapml_lab.registry import versions
 from snapml_lab.tracking.recorder import Recorder
@@ -46,7 +46,14 @@ CASES = {
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
     "undeploy": {"name": "flowers"},
-    "audit list": {"limit": 3},
+    "approvals list": {"limit": 3},
+    "approvals rollback": {"what": "nobody", "comment": "wrong"},
+    "approvals show": {"request": "nobody"},
+    "approvals withdraw": {"request": "nobody"},
+    "approve": {"request": "nobody", "comment": "looked at"},
+    "audit adopt": {},
+    "audit list": {"limit": 3, "command": "data"},
+    "audit verify": {},
     "automl": {"data": "flowers.csv", "target": "target", "time": 30, "metric": "log_loss", "name": "other"},
     "data add": {"data": "flowers.csv", "name": "again"},
     "data list": {},
@@ -78,6 +85,7 @@ CASES = {
         "target": "kind",
         "note": "brought",
     },
+    "merge": {"other": "far/away", "plan": True},
     "models card": {"model": f"{SEARCH}@1"},
     "models lineage": {"model": SEARCH},
     "models list": {"limit": 1, "search": "flowers", "task": "multiclass"},
@@ -87,11 +95,20 @@ CASES = {
     "pipeline output": {"name": "made", "value": '{"a": [1, 2]}'},
     "pipeline run": {"file": "flow.yaml", "param": ["size=2"], "out": "out"},
     "pipeline show": {"job": "flow"},
+    "policies list": {},
+    "policies remove": {"what": "model:none"},
+    "policies set": {"what": "model:none", "need": ["interval", "score>=0.9"], "approvers": 2},
     "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "promote": {"what": f"{SEARCH}@1", "to": "canary", "comment": "it is better"},
     "queue limit": {"queue": "nights", "at_most": 2},
     "queue list": {},
     "queue pause": {"queue": "nights"},
     "queue resume": {"queue": "nights"},
+    "reject": {"request": "nobody"},
+    "roles list": {},
+    "roles remove": {"name": "ann", "last": True},
+    "roles set": {"name": "ann", "role": "viewer"},
+    "roles show": {"name": "ann"},
     "run": {
         "what": ["said.py"],
         "name": "said",
@@ -105,6 +122,8 @@ CASES = {
     "runs curve": {"metric": "m", "run": ["first", "second"], "points": 10},
     "runs delete": {"run": ["third"]},
     "runs fetch": {"run": "kept", "name": "said.py", "to": "got.py"},
+    "runs reproduce": {"run": "first", "tolerance": 1e-6},
+    "runs reproduction": {"job": SEARCH},
     "runs restore": {"run": ["third"]},
     "runs search": {
         "where": "metric.m > 0.3 and param.a == 2",
@@ -121,11 +140,15 @@ CASES = {
 }
 """Arguments for each command; one that is missing here fails the test below."""
 
-JOBS = {"automl", "pipeline run", "sample llm"}
+JOBS = {"automl", "pipeline run", "runs reproduce", "sample llm"}
 AT_ONCE = {"run"}
 """Commands that answer with a job without being told to."""
 
 REFUSED = {
+    "approvals rollback",
+    "approvals show",
+    "approvals withdraw",
+    "approve",
     "ask",
     "eval",
     "evaluation",
@@ -133,12 +156,15 @@ REFUSED = {
     "jobs priority",
     "leases free",
     "models merge",
+    "reject",
+    "runs reproduction",
     "training",
 }
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
 own."""
 
 DIFFERENT = {
+    "audit adopt": ("rows", "head", "guarded_from"), "promote": ("id", "at", "decided_at", "cell_id"),
     "deploy": ("job", "message"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
     "keys revoke": ("id", "prefix", "created_at", "revoked_at"),
 }  # fmt: skip
@@ -171,6 +197,8 @@ MISTAKES = {
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),
     "a card in a form there is not": ("models print", {"model": SEARCH, "out": "card.pdf"}, "invalid_input"),
     "no such model": ("models show", {"model": "nobody"}, "not_found"),
+    "no such workspace": ("merge", {"other": "absent"}, "not_found"),
+    "no other workspace": ("merge", {"other": ".snapml"}, "invalid_input"),
     "no such run": ("runs show", {"run": "nobody"}, "not_found"),
     "no such dataset": ("data remove", {"name": "nobody"}, "not_found"),
     "no such table": ("automl", {"data": "nobody.csv", "target": "y"}, "not_found"),
@@ -235,6 +263,7 @@ with snap.run("kept", system=False) as run:
 """
     environment = _environment(folder)
     subprocess.run([sys.executable, "-c", source], cwd=folder, env=environment, check=True, timeout=120)
+    Workspace(folder / "far" / "away" / ".snapml").ledger.close()
     return folder
 
 
@@ -245,6 +274,7 @@ def _environment(folder: Path) -> dict[str, str]:
         if not name.startswith(("SNAPML_", "JPY_", "JUPYTER_"))
     }
     own = {"IPYTHONDIR": str(folder.parent / "ipython"), "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    own["SNAPML_AUDIT_HEADS"] = str(folder.parent / "heads")
     return {**clean, **own, "SNAPML_WORKSPACE": str(folder)}
 
 
@@ -361,7 +391,9 @@ def mouths(place, tmp_path_factory):
     """One of each. The server was started in another folder than the one it serves, as servers are."""
     from integration.conftest import Server, stop_jobs
 
-    server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SNAPML_AUDIT_HEADS", _environment(place)["SNAPML_AUDIT_HEADS"])
+        server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
     magic = Magic(place)
     yield {
         Surface.PYTHON: Python(place),
@@ -419,10 +451,21 @@ def _prepare(name: str, place: Path) -> None:
         _with_queue(paused=name == "queue resume")
     if name == "keys revoke":
         keys.create(Workspace(place / ".snapml"), "to end")
+    if name == "promote":
+        with Workspace(place / ".snapml").ledger.write() as connection:
+            connection.execute("DELETE FROM aliases")
+    if name == "policies remove":
+        policies.declare(
+            Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
+        )
+    if name == "roles remove":
+        roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
 
 
 def _tidy(name: str, place: Path) -> None:
     """Look at the files a command wrote, and remove them for the next mouth."""
+    if name == "roles set":
+        roles.withdraw(Workspace(place / ".snapml"), "ann", last=True)
     if name == "runs fetch":
         assert (place / "got.py").read_text() == (place / "said.py").read_text()
         (place / "got.py").unlink()

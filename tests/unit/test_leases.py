@@ -1,5 +1,6 @@
 """Admission: never more than there is, nobody overtakes, groups take turns, and each that waits is told why."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,8 +8,10 @@ from snapml_lab.jobs.leases import (
     Claim,
     Decision,
     Gpu,
+    Processors,
     QueueState,
     Room,
+    Share,
     Tenant,
     Turn,
     admit,
@@ -202,3 +205,23 @@ def test_gpus_that_cannot_be_seen_are_waited_for():
 def test_this_machine_has_something():
     assert capacity() >= 1
     assert 0 < memory_used() < memory_capacity() + 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("live", "held"),
+    [
+        ([], 0), ([("a", 1, None)], 1), ([("a", 1, None), ("b", 1, "a")], 1), ([("a", 1, None), ("b", 2, "a")], 2),
+        ([("a", 2, None), ("b", 1, "a"), ("c", 1, "a")], 2), ([("a", 1, None), ("b", 0, "a"), ("c", 1, "b")], 1),
+        ([("b", 1, "gone")], 1), ([("a", 0, None), ("b", 1, "a"), ("c", 1, "a")], 2),
+    ],
+)  # fmt: skip
+def test_a_job_lends_its_processors_to_those_it_submitted(live, held):
+    assert Processors([Share(*share) for share in live]).held == held
+
+
+def test_what_a_job_lends_is_lent_once():
+    family = [Share("a", 2, None), Share("b", 1, "a")]
+    assert Processors(family).lent("a") == 1
+    assert Processors([*family, Share("c", 1, "a")]).lent("a") == 0
+    assert Processors(family).lent("nobody") == 0
+    assert Processors(family).lent(None) == 0

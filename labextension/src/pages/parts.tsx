@@ -78,20 +78,28 @@ export function Act(props: {
   barred?: string | null;
   busy?: boolean;
   strong?: boolean;
+  /** Whether Enter in a field of its form presses it. */
+  submit?: boolean;
   label?: string;
   testid?: string;
 }): React.JSX.Element {
-  const { onClick, children, barred, busy, strong, label, testid } = props;
+  const { onClick, children, barred, busy, strong, submit, label, testid } =
+    props;
   const off = busy === true || (barred !== null && barred !== undefined);
   return (
     <button
-      type="button"
+      type={submit ? 'submit' : 'button'}
       className={strong ? 'snapml-Act snapml-is-strong' : 'snapml-Act'}
       aria-disabled={off}
       aria-label={label}
       title={barred ?? undefined}
       data-testid={testid}
-      onClick={() => !off && onClick()}
+      onClick={event => {
+        event.preventDefault();
+        if (!off) {
+          onClick();
+        }
+      }}
     >
       {children}
     </button>

@@ -135,9 +135,6 @@ function NewTag(props: {
       aria-labelledby={names}
       onSubmit={event => {
         event.preventDefault();
-        if (!lacking) {
-          add();
-        }
       }}
     >
       <span id={names} className="snapml-heard">
@@ -158,6 +155,7 @@ function NewTag(props: {
         onChange={event => setValue(event.target.value)}
       />
       <Act
+        submit
         onClick={add}
         busy={action.busy}
         barred={lacking ? trans.__('A tag has a name and a value.') : null}

@@ -8,6 +8,7 @@ import { STATE_ICONS } from '../icons.js';
 import { Code, Diff } from '../pages/Code.js';
 import { usePage } from '../pages/context.js';
 import { Act, CellButton, Facts, Go, Part, Refusal } from '../pages/parts.js';
+import { Table } from '../pages/Table.js';
 import { useAction } from '../pages/useAction.js';
 import { CopyButton } from '../sections/CopyButton.js';
 import { useSection } from '../sections/context.js';
@@ -20,11 +21,12 @@ import {
   keyFigures,
   shortId,
   shownState,
-  sinceText,
   SYSTEM,
   tookText
 } from './words.js';
 
+/** What became of the cell since that somebody has to know. */
+const CHANGED: ReadonlySet<string> = new Set(['changed', 'gone']);
 /** Runs nested that are compared with one press. */
 const MOST_COMPARED = 200;
 
@@ -140,7 +142,7 @@ function Head({ run }: { run: Page }): React.JSX.Element {
   const Icon = STATE_ICONS[state];
   const away = run.deleted_at !== null;
   const { job } = run;
-  const since = sinceText(run.since, trans);
+  const since = CHANGED.has(run.since) ? run.since_words : null;
   const toggle = (): void =>
     void act(async () => {
       const params = { run: [run.id] as [string] };
@@ -194,8 +196,8 @@ function Head({ run }: { run: Page }): React.JSX.Element {
       {run.out_of_order === true && (
         <Flag testid="snapml-run-order">
           <strong>{trans.__('Cells ran out of order.')}</strong>
-          {run.why_out_of_order !== null && (
-            <span dir="auto">{run.why_out_of_order}</span>
+          {run.out_of_order_why !== null && (
+            <span dir="auto">{run.out_of_order_why}</span>
           )}
         </Flag>
       )}
@@ -246,59 +248,6 @@ function Figures(props: { figures: readonly MetricView[] }): React.JSX.Element {
         ]
       }))}
     />
-  );
-}
-
-/** A table in a frame that scrolls by itself where it is too wide. */
-export function Table(props: {
-  label: string;
-  head: readonly React.ReactNode[];
-  rows: readonly {
-    readonly key: string;
-    readonly cells: readonly React.ReactNode[];
-  }[];
-  /** Whether all but the first column are numbers. */
-  numbers?: boolean;
-}): React.JSX.Element {
-  const { label, head, rows, numbers } = props;
-  return (
-    <div
-      className="snapml-Table-frame"
-      tabIndex={0}
-      role="region"
-      aria-label={label}
-    >
-      <table
-        className={numbers ? 'snapml-Table snapml-is-numbers' : 'snapml-Table'}
-      >
-        <thead>
-          <tr>
-            {head.map((cell, index) => (
-              <th key={index} scope="col">
-                {cell}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(row => (
-            <tr key={row.key}>
-              {row.cells.map((cell, index) =>
-                index === 0 ? (
-                  <th key={index} scope="row" dir="auto">
-                    {cell}
-                  </th>
-                ) : (
-                  <td key={index} dir="auto">
-                    {cell}
-                  </td>
-                )
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
 

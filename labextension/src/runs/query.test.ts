@@ -8,6 +8,7 @@ describe('what is typed', () => {
   it('is looked for in names where it is plain words', () => {
     assert.equal(toCondition(' forest 2 '), "'forest 2' in name");
     assert.equal(toCondition('baseline-v2'), "'baseline-v2' in name");
+    assert.equal(toCondition('made in June'), "'made in June' in name");
   });
 
   it('is a condition where it reads like one', () => {

@@ -2,7 +2,8 @@
 
 /** Plain words: no operator, bracket, quote or dot makes a condition of them. */
 const WORDS = /^[\p{L}\p{N}_ -]+$/u;
-const GRAMMAR = /(^|\s)(and|or|not|in|is)(\s|$)/i;
+/** But for a field that is true or not. */
+const TRUTH = /^(not )?out_of_order$/;
 
 /** Entries remembered. */
 const MOST = 12;
@@ -10,7 +11,7 @@ const MOST = 12;
 /** A condition as it is; plain words are looked for in names. */
 export function toCondition(text: string): string {
   const words = text.trim();
-  return words !== '' && WORDS.test(words) && !GRAMMAR.test(words)
+  return words !== '' && WORDS.test(words) && !TRUTH.test(words)
     ? `'${words}' in name`
     : words;
 }

@@ -1,7 +1,7 @@
 // Runs in words and few figures. The bundle of translations is passed in.
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { RunPage, RunView } from '../api/generated.js';
+import type { RunView } from '../api/generated.js';
 import { formatNumber } from '../charts/scale.js';
 import { formatDuration } from '../sections/words.js';
 import type { ShownState } from '../tokens.js';
@@ -60,21 +60,6 @@ export function shownState(state: string): ShownState {
     'stopped'
   ];
   return known.includes(state) ? (state as ShownState) : 'lost';
-}
-
-/** What became of the cell since; null where nothing did, or nobody knows. */
-export function sinceText(
-  since: RunPage['since'],
-  trans: TranslationBundle
-): string | null {
-  switch (since) {
-    case 'changed':
-      return trans.__('The cell was edited since this run.');
-    case 'gone':
-      return trans.__('The cell is no longer in the notebook.');
-    default:
-      return null;
-  }
 }
 
 /** Bytes as people read them. */
