@@ -43,7 +43,7 @@ def main(tokens: list[str] | None = None) -> int:
 def _run(tokens: list[str], *, as_json: bool) -> None:
     from snapml_lab.commands.binding import bind
     from snapml_lab.commands.core import Call, Surface
-    from snapml_lab.commands.dispatch import dispatch
+    from snapml_lab.commands.dispatch import LeftOut, dispatch
     from snapml_lab.commands.following import follow
     from snapml_lab.workspace import open_workspace
 
@@ -53,7 +53,7 @@ def _run(tokens: list[str], *, as_json: bool) -> None:
         return
     ws = open_workspace()
     result = dispatch(ws, bound.command.name, bound.arguments, Call(Surface.CLI))
-    if bound.command.picture and not bound.background:
+    if bound.command.picture and not bound.background and not isinstance(result, LeftOut):
         result = follow(ws, bound.command, result.id, None if as_json else _progress())
         if not as_json and sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")

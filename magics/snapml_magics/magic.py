@@ -9,7 +9,7 @@ from IPython.display import display
 
 from snapml_lab.commands.binding import bind
 from snapml_lab.commands.core import Call, Surface, commands
-from snapml_lab.commands.dispatch import dispatch
+from snapml_lab.commands.dispatch import LeftOut, dispatch
 from snapml_lab.commands.following import follow
 from snapml_lab.commands.types import FromCell, parts
 from snapml_lab.errors import InvalidInputError
@@ -37,7 +37,7 @@ def run(shell: Any, line: str, cell: str | None) -> Any:
     ws = open_workspace()
     call = Call(Surface.MAGIC, origin=provenance.here(), namespace=shell.user_ns)
     result = dispatch(ws, bound.command.name, bound.arguments, call)
-    if bound.command.picture and not bound.background:
+    if bound.command.picture and not bound.background and not isinstance(result, LeftOut):
         with Picture(live=live(shell), job=result.id) as picture:
             view = follow(ws, bound.command, result.id, picture.show)
             picture.last(view)

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,28 @@ from snapml_lab.errors import InvalidInputError, NotAllowedError, SnapmlError, U
 from snapml_lab.governance import audit
 from snapml_lab.governance.roles import Effect, account, acting, authorise, role_of
 from snapml_lab.jobs.view import JobView
+from snapml_lab.tracking.shell import SCRATCH
+from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
+
+NOT_AGAIN = frozenset({
+    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "data remove", "deploy", "jobs cancel",
+    "jobs priority", "jobs schedule", "jobs unschedule", "keys create", "keys revoke", "leases free", "models note",
+    "policies remove", "policies set", "prices compute", "prices tokens", "promote", "queue limit", "queue pause",
+    "queue resume", "reject", "roles remove", "roles set", "runs delete", "runs reproduce", "runs restore", "runs tag",
+    "undeploy", "up",
+})  # fmt: skip
+"""What a cell that runs again, for a run that is made again, must not do to the workspace a second time."""
+
+
+class LeftOut(View):
+    """The answer to a command that is not done a second time."""
+
+    command: str
+
+    def text(self) -> str:
+        """One line."""
+        return f"{self.command}: left out, for a run is made again here."
 
 
 def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call) -> Any:
@@ -47,6 +69,8 @@ def dispatch(ws: Workspace, name: str, arguments: Mapping[str, Any], call: Call)
         audit.refused(ws, **who, arguments=dict(arguments), code=error.code)
         raise
     values = validated(command, arguments)
+    if SCRATCH in os.environ and name in NOT_AGAIN:
+        return LeftOut(command=name)
     extra = {command.call_parameter: call} if command.call_parameter else {}
     if command.effect is Effect.READ:
         return _of(ws, command.function(ws, **values, **extra))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snapml_lab.commands.core import Call, Command, Surface, commands
-from snapml_lab.commands.dispatch import dispatch
+from snapml_lab.commands.dispatch import LeftOut, dispatch
 from snapml_lab.commands.following import follow
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.tracking import provenance
@@ -48,7 +48,7 @@ class Asked:
         ws = open_workspace()
         call = Call(Surface.PYTHON, origin=provenance.here())
         result = dispatch(ws, command.name, arguments, call)
-        if command.picture and not background:
+        if command.picture and not background and not isinstance(result, LeftOut):
             return follow(ws, command, result.id)
         return (
             _last(result)

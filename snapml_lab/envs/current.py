@@ -57,7 +57,8 @@ def _distributions(folders: list[str]) -> Iterator[tuple[str, str]]:
         for entry in entries:
             if entry.name.endswith((".dist-info", ".egg-info")):
                 name, version = _named(entry)
-                yield name.lower().replace("_", "-"), version
+                if name:
+                    yield name.lower().replace("_", "-"), version
 
 
 def _named(entry: os.DirEntry[str]) -> tuple[str, str]:

@@ -14,11 +14,12 @@ from snapml_lab.flows.scratch import Scratch
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import versions
 from snapml_lab.store.files import read_json, replace_json
 from snapml_lab.tracking import provenance, runs
-from snapml_lab.tracking.provenance import SCRATCH
 from snapml_lab.tracking.runs import Run
 from snapml_lab.tracking.session import digest
+from snapml_lab.tracking.shell import SCRATCH
 from snapml_lab.workspace import Workspace
 
 _OWN = frozenset(
@@ -34,8 +35,6 @@ _OWN = frozenset(
 )
 """Variables of the job that was that belong to its environment, which is made anew."""
 _NAMES_A_MODEL = frozenset({"automl", "finetune", "merge"})
-SUFFIX = "-reproduced"
-"""What the names of models end with that are made again: they are not the next version of what is served."""
 _LONGEST_NAME = 100
 KIND = "reproduce"
 TAG = "reproduces"
@@ -90,10 +89,8 @@ def find(ws: Workspace, run: Run) -> Way:
     data = [] if run.dataset is None else _blob(ws, run.dataset, "the data")
     session = provenance.session_of(ws, run.session)
     if root.job == root.id:
-        of_kernel = bool(session) and "script" not in session[0] and run.id != root.id
-        way = (
-            _of_session(ws, run, session, list(data)) if of_kernel else None
-        )  # no more of its notebook than it needs
+        of_kernel = bool(session) and "script" not in session[0] and run.session != root.session
+        way = _of_session(ws, run, session, list(data)) if of_kernel else None  # no more cells than it needs
         return way if way is not None and not way.missing else _of_job(ws, root, data)
     if session and "script" in session[0]:
         return _of_script(ws, run, session[0], data)
@@ -213,7 +210,7 @@ def work(ws: Workspace, way: Way, run: Run, scratch: Scratch, python: Path | Non
     source = scratch.there(run.notebook) if run.notebook else scratch.project / "session.ipynb"
     if not source.is_relative_to(scratch.project):
         source = scratch.project / source.name
-    source = _made(source.parent) / f"{source.stem}{SUFFIX}.ipynb"
+    source = _made(source.parent) / f"{source.stem}{versions.AGAIN}.ipynb"
     replace_json(source, as_notebook(way.cells, failing=run.state == State.FAILED))
     spec = {
         "source": str(source), "output": source.name, "html": f"{source.stem}.html", "parameters": {},
@@ -280,7 +277,7 @@ def _job_again(ws: Workspace, job: Job, scratch: Scratch, program: str, environm
     elif job.kind == "cell":
         spec = {**spec, "path": [_there(scratch, entry) for entry in spec["path"]]}
     elif job.kind in _NAMES_A_MODEL:
-        spec = {**spec, "name": str(spec["name"])[: _LONGEST_NAME - len(SUFFIX)] + SUFFIX}
+        spec = {**spec, "name": versions.made_again(str(spec["name"]))}
     then = {name: value for name, value in launch["env"].items() if name not in _OWN}
     return Work(
         job.kind, _name(job.name), argv, spec, cwd=_made(cwd), env={**then, **environment}, cpus=job.cpus,

@@ -1,26 +1,31 @@
 """What is compared of a run, gathered from the ledger and the blobs."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from snapml_lab.data import tables
 from snapml_lab.errors import SnapmlError
 from snapml_lab.flows.likeness import Facts, Model
-from snapml_lab.registry import model_file, versions
+from snapml_lab.registry import examples, lineage, model_file, versions
 from snapml_lab.registry.signature import Signature
 from snapml_lab.registry.versions import ModelVersion
 from snapml_lab.tracking import runs
 from snapml_lab.tracking.runs import Run
 from snapml_lab.workspace import Workspace
 
-_ROWS = 2000
+_MOST = 2000
 
 
-def facts(ws: Workspace, run: Run, *, suffix: str = "", moved: tuple[str, str] = ("", "")) -> Facts:
+def facts(
+    ws: Workspace, run: Run, *, rows: Sequence[Any] = (), suffix: str = "", moved: tuple[str, str] = ("", "")
+) -> Facts:
     """Gather what is compared of a run.
 
     Args:
         ws: its workspace.
         run: the run.
+        rows: for each of its models a table to predict, or None; see :func:`rows_of`.
         suffix: what its models' names end with, that is left out.
         moved: a path in its parameters, and the one to read it as.
     """
@@ -28,8 +33,11 @@ def facts(ws: Workspace, run: Run, *, suffix: str = "", moved: tuple[str, str] =
     for child in runs.children(ws.ledger, run.id):
         nested[_free(child.name, nested)] = child.metrics
     models: dict[str, Model] = {}
-    for model in versions.of_run(ws.ledger, run.id):
-        models[_free(model.name.removesuffix(suffix), models)] = Model(model.blob, _predictions(ws, model))
+    for model, table in zip_longest(versions.of_run(ws.ledger, run.id), rows):
+        if model is not None:
+            models[_free(model.name.removesuffix(suffix), models)] = Model(
+                model.blob, _predictions(ws, model, table)
+            )
     params = {name: value.replace(*moved) if moved[0] else value for name, value in run.params.items()}
     return Facts(
         state=run.state, params=params, metrics=run.metrics, dataset=run.dataset,
@@ -57,15 +65,30 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     return found
 
 
-def _predictions(ws: Workspace, model: ModelVersion) -> list[Any] | None:
-    """Predict the first rows of the data a model was made of; None where that cannot be done here."""
-    data = model.evidence.get("dataset")
-    if model.format != "skops" or not isinstance(data, str):
+def rows_of(ws: Workspace, run: Run) -> list[Any]:
+    """Return for each model of a run rows to compare predictions on: of the data it was made of, else of its example."""
+    return [_rows(ws, model, run) for model in versions.of_run(ws.ledger, run.id)]
+
+
+def _rows(ws: Workspace, model: ModelVersion, run: Run) -> Any:
+    named = model.evidence.get("dataset")
+    content = None if named or run.dataset is None else lineage.dataset_name(ws, run.dataset)
+    reference = str(named) if named else f"{content[0]}@{content[1]}" if content else None
+    try:
+        if reference is not None:
+            return tables.load(ws, tables.find(ws, reference)).head(_MOST)
+        return None if model.example is None else examples.read(ws, model.example)
+    except (SnapmlError, ImportError, ValueError):
+        return None
+
+
+def _predictions(ws: Workspace, model: ModelVersion, table: Any) -> list[tuple[Any, float | None]] | None:
+    """Predict a table; None where that cannot be done here."""
+    if model.format != "skops" or table is None:
         return None
     try:
-        frame = tables.load(ws, tables.find(ws, data)).head(_ROWS)
         loaded = model_file.load(ws.blobs.path(model.blob))
-        values, probabilities = model_file.predict(loaded, frame, Signature(**model.signature))
+        values, probabilities = model_file.predict(loaded, table, Signature(**model.signature))
     except (SnapmlError, ImportError, ValueError, TypeError):
         return None
-    return [float(value) for value in probabilities] if probabilities is not None else list(values)
+    return list(zip_longest(values, probabilities or []))

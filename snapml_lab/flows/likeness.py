@@ -32,10 +32,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Model:
-    """A model a run made: its file's SHA-256, and its predictions on the data of the run, where they could be had."""
+    """A model a run made: its file's SHA-256, and its predictions on rows of the run's data, where they could be had.
+
+    A prediction is what was predicted, and its probability, None where the model knows none.
+    """
 
     blob: str
-    predictions: Sequence[Any] | None = None
+    predictions: Sequence[tuple[Any, float | None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,16 @@ def _model(tolerance: float, name: str, before: Model | None, after: Model | Non
     return Compared("model", name, then, f"{now}, {said}", worst)
 
 
-def _predicted(before: Any, after: Any, tolerance: float) -> Likeness:
-    if isinstance(before, float) and isinstance(after, float):
-        return numbers(before, after, tolerance)
-    return Likeness.SAME if before == after else Likeness.DIFFERS
+def _predicted(
+    before: tuple[Any, float | None], after: tuple[Any, float | None], tolerance: float
+) -> Likeness:
+    found = set()
+    for then, now in zip(before, after, strict=True):
+        if isinstance(then, float) and isinstance(now, float):
+            found.add(numbers(then, now, tolerance))
+        else:
+            found.add(Likeness.SAME if then == now else Likeness.DIFFERS)
+    return next(item for item in (Likeness.DIFFERS, Likeness.CLOSE, Likeness.SAME) if item in found)
 
 
 def _nested(

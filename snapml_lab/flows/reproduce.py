@@ -16,7 +16,7 @@ from typing import Any
 from snapml_lab.envs import current, layered
 from snapml_lab.errors import ConflictError, NotFoundError, SnapmlError, StepFailedError
 from snapml_lab.flows import again
-from snapml_lab.flows.facts import facts, packages, python_of
+from snapml_lab.flows.facts import facts, packages, python_of, rows_of
 from snapml_lab.flows.likeness import Compared, Likeness, compare, verdict
 from snapml_lab.flows.reproduction import FILE
 from snapml_lab.flows.scratch import Scratch, commit_of, has_commit, lay_out
@@ -24,6 +24,7 @@ from snapml_lab.governance.roles import acting
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.model import Job, State, Work
+from snapml_lab.registry import versions
 from snapml_lab.store.files import replace_json
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import git, live, record, runs
@@ -169,7 +170,11 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             _tag(ws, old, {new.id, job.id})
         with told.step("compare") as step:
             moved = (str(scratch.project), str(ws.project))
-            before, after = facts(ws, old), facts(ws, new, suffix=again.SUFFIX, moved=moved)
+            tables = rows_of(ws, old)
+            before, after = (
+                facts(ws, old, rows=tables),
+                facts(ws, new, rows=tables, suffix=versions.AGAIN, moved=moved),
+            )
             rows = compare(before, after, spec["tolerance"])
             judged = verdict(rows)
             packages_now = [

@@ -1,6 +1,7 @@
 """Model versions in the ledger. Standard library only: the job shim registers what a payload leaves."""
 
 import json
+import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from snapml_lab import ids
 from snapml_lab.errors import InvalidInputError, NotFoundError
 from snapml_lab.registry import aliases
 from snapml_lab.store.ledger import Ledger, bump
+from snapml_lab.tracking.shell import SCRATCH
 
 _MOST = 2**63 - 1
 """The greatest whole number of SQLite."""
@@ -56,8 +58,17 @@ class ModelVersion:
         return f"{self.name}@{self.version}"
 
 
+AGAIN = "-reproduced"
+"""What the names of models end with that are made again: they are not the next version of what is served."""
+
+
+def made_again(name: str) -> str:
+    """Return what a model is called when its run is made again."""
+    return name if name.endswith(AGAIN) else name[: 100 - len(AGAIN)] + AGAIN
+
+
 def check_name(name: str) -> str:
-    """Return ``name`` if it can name a model.
+    """Return ``name`` if it can name a model; where a run is made again, the name of that.
 
     Raises:
         InvalidInputError: it cannot.
@@ -66,7 +77,7 @@ def check_name(name: str) -> str:
         raise InvalidInputError.of(
             "name", name, "letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
         )
-    return name
+    return made_again(name) if SCRATCH in os.environ else name
 
 
 def register(

@@ -22,15 +22,13 @@ from snapml_lab.envs import current
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.redaction import Redactor, secrets_of
 from snapml_lab.store.blobs import Blobs
-from snapml_lab.tracking import git, notebooks, shell
+from snapml_lab.tracking import git, notebooks, renames, shell
 from snapml_lab.tracking.order import Order, judged
 from snapml_lab.tracking.record import Origin
 from snapml_lab.tracking.session import digest
 from snapml_lab.workspace import Workspace, open_workspace
 
 _JOB = "SNAPML_JOB_ID"
-SCRATCH = "SNAPML_SCRATCH"
-"""Names a folder that stands for the project: a run is made again there."""
 _OURS = Path(__file__).resolve().parents[1]
 _LARGEST_SCRIPT = 4 << 20
 
@@ -50,7 +48,7 @@ def here() -> Origin:
         return Origin()
     ws = open_workspace()
     return Origin(
-        notebook=ws.relative(notebook) if notebook else None, cell_id=told.get("cell_id"),
+        notebook=ws.relative(renames.follow(ws, notebook)) if notebook else None, cell_id=told.get("cell_id"),
         execution_count=told.get("execution_count"), cell_sha256=None if script is None else script.sha256,
         script=None if script is None else ws.relative(_standing_for(ws, script.path)),
     )  # fmt: skip
@@ -187,8 +185,11 @@ def _others(ws: Workspace, run: Any, notebook: notebooks.Notebook) -> int:
 
 def _of_cell(found: shell.Attended) -> Origin:
     notebook, ran = found.notebook(), found.latest()
+    if notebook is not None:
+        ws = open_workspace()
+        notebook = ws.relative(renames.follow(ws, notebook))
     return Origin(
-        notebook=open_workspace().relative(notebook) if notebook else None, cell_id=found.cell_id(),
+        notebook=notebook, cell_id=found.cell_id(),
         cell_sha256=None if ran is None else ran.sha256,
         execution_count=found.shell.execution_count if ran is None else ran.counter,
     )  # fmt: skip
@@ -299,7 +300,7 @@ def _script() -> _Script | None:
 
 def _standing_for(ws: Workspace, path: Path) -> Path:
     """Return the project's path that a path in a scratch folder stands for."""
-    scratch = os.environ.get(SCRATCH)
+    scratch = os.environ.get(shell.SCRATCH)
     return ws.project / path.relative_to(scratch) if scratch and path.is_relative_to(scratch) else path
 
 

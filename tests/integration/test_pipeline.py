@@ -79,7 +79,7 @@ def test_the_tour_learns_from_a_real_table_and_leaves_its_sources_as_they_were(p
     assert re.search(r"roc_auc 0\.9\d+ \[0\.\d+, [01]\.\d+\] .*\+0\.4.* no ", row), row
     assert {path.name: path.read_bytes() for path in (project / "examples").iterdir()} == sources
     out = project / "out" / "tour"
-    names = {f"{step}.{kind}" for step in ("table", "learn", "use") for kind in ("ipynb", "html")}
+    names = {f"{step}.{kind}" for step in ("table", "learn", "use", "record") for kind in ("ipynb", "html")}
     assert {path.name for path in out.iterdir()} == names
     for name in names:
         if name.endswith(".html"):
@@ -87,7 +87,7 @@ def test_the_tour_learns_from_a_real_table_and_leaves_its_sources_as_they_were(p
             assert page.found == [], name
     learn = Fetches((out / "learn.html").read_text())
     assert learn.tags.count("svg") >= 2
-    for name in ("table", "learn", "use"):
+    for name in ("table", "learn", "use", "record"):
         cells = json.loads((out / f"{name}.ipynb").read_text())["cells"]
         assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code"), name
     made = [
@@ -103,6 +103,28 @@ def test_the_tour_learns_from_a_real_table_and_leaves_its_sources_as_they_were(p
     shown = json.loads(snapml("pipeline", "show", "--json").stdout)
     assert shown["outputs"]["learn"]["model"] == "tumours-diagnosis@1"
     assert shown["findings"][0]["chance"] == "no"
+    _is_on_record(project, snapml)
+
+
+def _is_on_record(project: Path, snapml) -> None:
+    """Check what the notebook of the record claims: compared, promoted with evidence, verified, and made again."""
+    cells = json.loads((project / "out" / "tour" / "record.ipynb").read_text())["cells"]
+    said = {
+        cell["id"]: "".join(
+            "".join(item.get("data", {}).get("text/plain", item.get("text", ""))) for item in cell["outputs"]
+        )
+        for cell in cells
+        if cell["cell_type"] == "code"
+    }
+    assert said[cells[-1]["id"]] in ("'same'", "'same within tolerance'")
+    (champion,) = json.loads(snapml("models", "list", "--alias", "champion", "--json").stdout)["models"]
+    assert (champion["name"], champion["version"]) == ("malignant", 1)
+    assert champion["evidence"]["low"] <= champion["evidence"]["score"] <= champion["evidence"]["high"]
+    (asked,) = json.loads(snapml("approvals", "list", "--json").stdout)["promotions"]
+    assert (asked["state"], [found["ok"] for found in asked["evidence"]]) == ("applied", [True, True])
+    found = json.loads(snapml("runs", "search", "tag.reproduces", "--json").stdout)["runs"]
+    assert {run["name"] for run in found} == {"linear", "linear again"}
+    assert snapml("audit", "verify").returncode == 0
 
 
 def test_what_one_step_puts_out_goes_into_the_next_with_its_type(ws, flow, project):

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
+from integration.conftest import Server
 from snapml_lab.jobs import queue
 from snapml_lab.tracking import provenance, runs
 from snapml_lab.tracking.runs import Run
@@ -231,3 +234,31 @@ def test_secrets_of_the_environment_are_not_in_the_sources(
     assert run.cell_sha256 == digest(script)
     assert "[HF_TOKEN redacted]" in (provenance.source(ws, run.cell_sha256) or "")
     assert b"hf_0123456789abcdef" not in ws.blobs.verified(run.session or "")
+
+
+def test_a_notebook_that_was_renamed_while_its_kernel_lived_is_known_by_its_new_name(
+    ws: Workspace, project: Path, serve: Callable[..., Server]
+):
+    server = serve(project)
+    headers = {"Authorization": f"token {server.token}"}
+    empty = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (project / "work").mkdir()
+    (project / "work" / "a.ipynb").write_text(json.dumps(empty))
+    session = requests.post(
+        server.url("api/sessions"), headers=headers, timeout=60,
+        json={"path": "work/a.ipynb", "name": "a.ipynb", "type": "notebook", "kernel": {"name": "python3"}},
+    ).json()  # fmt: skip
+    client = BlockingKernelClient()
+    client.load_connection_file(str(server.private / "RUNTIME" / f"kernel-{session['kernel']['id']}.json"))
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        for before, after in (("work/a.ipynb", "work/b c.ipynb"), ("work", "moved")):
+            answer = requests.patch(
+                server.url(f"api/contents/{before}"), headers=headers, json={"path": after}, timeout=60
+            )
+            assert answer.status_code == 200, answer.text
+        client.execute_interactive(f"{IMPORT}\n{RUN}", timeout=60)
+    finally:
+        client.stop_channels()
+    assert last(ws).notebook == "moved/b c.ipynb"

@@ -340,3 +340,47 @@ def test_changes_between_locks_leave_out_installers_and_this_product():
     assert layered.changes("a==1\nb==2\npip==1\nsnapml-lab==1", "a==1\nb==3\nc==1\npip==2") == [
         layered.Change("b", "2", "3"), layered.Change("c", None, "1"),
     ]  # fmt: skip
+
+
+def test_what_cells_do_to_the_workspace_is_not_done_a_second_time(
+    ws: Workspace, lab: Notebook, flowers: Path, again: Again
+):
+    lab.execute("read", READ)
+    lab.execute("split", SPLIT)
+    lab.execute("note", "%load_ext snapml_lab\n%snapml queue limit nights --at-most 2")
+    keep = "\n    kept = snap.models.add(model, name='flowers', example=parts[0].head())\nkept.reference"
+    lab.execute("fit", FIT + keep)
+    lab.execute("more", "snap.queue.limit('nights', at_most=3)\nsnap.runs.reproduce('fit', background=True)")
+    (job,) = (item for item in queue.latest(ws) if item.kind == "reproduce")
+    first = picture(ws, queue.wait(ws, job, timeout=120))
+    assert first.verdict == "same", first.text()
+    lab.execute("last", "with snap.run('last', system=False) as r: r.log(v=1)")
+    view = again("last")
+    assert view.error is None, view.text()
+    assert [row["at_most"] for row in ws.ledger.rows("SELECT at_most FROM queues")] == [3]
+    assert sum(item.kind == "reproduce" for item in queue.latest(ws)) == 2
+    rows = ws.ledger.rows("SELECT DISTINCT name FROM model_versions ORDER BY name")
+    assert [row["name"] for row in rows] == ["flowers", "flowers-reproduced"]
+
+
+def test_a_cell_sent_as_a_job_and_a_pipeline_are_made_again(
+    ws: Workspace, lab: Notebook, notebook: Callable[..., Path], snapml: Callable[..., Any], again: Again
+):
+    lab.execute("load", "%load_ext snapml_lab\nbase = 2.0")
+    lab.execute(
+        "send",
+        "%%snapml run --name sent\nimport snapml_lab as snap\nwith snap.run('c', system=False) as r: r.log(v=base * 3)",
+    )
+    sent = queue.wait(ws, queue.get(ws, "sent"), timeout=60)
+    for which in (sent.id, runs.get(ws.ledger, "c").id):
+        view = again(which)
+        assert (view.error, view.verdict) == (None, "same"), view.text()
+    notebook("a.ipynb", ("size = 1", ["parameters"]), "import snapml_lab as snap",
+             "with snap.run('p', system=False) as r: r.log(size=size)")  # fmt: skip
+    (lab.path.parent / "flow.yaml").write_text(
+        "name: flow\nparameters: {size: 3}\nsteps: [{name: one, notebook: a.ipynb, parameters: {size: '${size}'}}]\n"
+    )
+    done = snapml("pipeline", "run", "flow.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    view = again("flow")
+    assert (view.error, view.verdict) == (None, "same"), view.text()
