@@ -29,7 +29,8 @@ def unsynced() -> None:
     def _(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
-    mlflow.tracking._tracking_service.utils._get_store(str(_client.tracking_uri)).engine.dispose()
+    store = mlflow.tracking._tracking_service.utils._get_store(str(_client.tracking_uri))
+    store.engine.dispose()  # its connections are made anew
 
 
 def version() -> str:

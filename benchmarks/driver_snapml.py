@@ -93,8 +93,10 @@ def search(where: str, by: str | None, limit: int) -> tuple[float, float, list[s
     from snapml_lab.workspace import open_workspace
 
     ws = open_workspace()
-    raw, _ = timed_ms(lambda: searching.search(ws.ledger, where, by=by, limit=limit))
-    whole, found = timed_ms(lambda: snap.runs.search(where, by=by, limit=limit))
+    raw, _ = timed_ms(
+        lambda: searching.search(ws.ledger, where, by=by, ascending=by is not None, limit=limit)
+    )
+    whole, found = timed_ms(lambda: snap.runs.search(where, by=by, ascending=by is not None, limit=limit))
     return whole, raw, [run.name for run in found.runs]
 
 

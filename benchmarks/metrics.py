@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from measure import Entry, Outcomes, high, interleaved
@@ -20,28 +21,30 @@ _WRITERS = 8
 
 def log_metric(repeats: int = 12, ours: int = 2000, theirs: int = 40) -> Entry:
     """Time one metric at a time, each a call; in turns, many calls a turn, for theirs take so long."""
-    with _drivers(OURS, MLFLOW, TRACKIO) as drivers, tempfile.TemporaryDirectory() as folder:
-        with Driver(MLFLOW, Path(folder)) as unsynced:
-            unsynced.ask("unsynced")
-            known = {**drivers, _UNSYNCED: unsynced}
-            taken: dict[str, list[float]] = {name: [] for name in known}
-            for driver in known.values():
-                driver.ask("open", name="one")
+    with _drivers(OURS, MLFLOW, TRACKIO) as drivers, _drivers(MLFLOW) as others:
+        others[MLFLOW].ask("unsynced")
+        known = {**drivers, _UNSYNCED: others[MLFLOW]}
+        every: list[float] = []
+        steps = dict.fromkeys(known, 0)
+        for driver in known.values():
+            driver.ask("open", name="one")
 
-            def take(name: str) -> float:
-                number = ours if name in (OURS, TRACKIO) else theirs
-                found = known[name].ask("log", name="one", number=number, start=number * len(taken[name]))
-                taken[name] += found if taken[name] or name else []
-                return statistics.median(found)
+        def take(name: str) -> float:
+            number = ours if name in (OURS, TRACKIO) else theirs
+            found = known[name].ask("log", name="one", number=number, start=steps[name])
+            steps[name] += number
+            if name == OURS:
+                every.extend(found)
+            return statistics.median(found)
 
-            samples = interleaved({name: lambda name=name: take(name) for name in known}, repeats)
+        samples = interleaved({name: partial(take, name) for name in known}, repeats)
     mine = samples.pop(OURS)
     middle, times = statistics.median(mine), statistics.median(samples[MLFLOW]) / statistics.median(mine)
     return Entry(
         "`log` of one metric", mine, samples, f"under 50 µs and 100× MLflow; it is {middle:.1f} µs and {times:.0f}×",
         middle < 50 and times >= 100, "python benchmarks/run.py log_metric", "µs",
         notes=(
-            f"each sample is the median of {ours:,} calls of ours and trackio's, of {theirs} of MLflow's. Of single calls of ours, 95 % took at most {high(taken[OURS]):.0f} µs, the longest {max(taken[OURS]) / 1000:.1f} ms.",
+            f"each sample is the median of {ours:,} calls of ours and trackio's, of {theirs} of MLflow's. Of single calls of ours, 95 % took at most {high(every):.0f} µs, the longest {max(every) / 1000:.1f} ms.",
             "ours is with the operating system when `log` returns (one `write`), which a killed process does not undo; MLflow's commit is on the disk, too, and outlives a power failure: the line below it, without SQLite's sync, promises what ours does. trackio's is in the process's memory: see the table of what a kill takes.",
         ),
     )  # fmt: skip
@@ -114,7 +117,7 @@ def eight_writers(repeats: int = 3, ours: int = 100_000, theirs: int = 800, batc
             lost[name] = lost.get(name, 0) + each * _WRITERS - found
             return (ended - begun) / (each * _WRITERS) * 1e6
 
-        samples = interleaved({name: lambda name=name: take(name) for name in taken}, repeats)
+        samples = interleaved({name: partial(take, name) for name in taken}, repeats)
         listed = known[OURS][0].ask("listed", names=[f"w-{rounds[OURS]}-{i}" for i in range(_WRITERS)])
     mine = samples.pop(OURS)
     times = statistics.median(samples[MLFLOW]) / statistics.median(mine)

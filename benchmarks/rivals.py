@@ -68,7 +68,8 @@ class Driver:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder / name.split(maxsplit=1)[0].lower()
-        (self.folder / "kept").mkdir(parents=True, exist_ok=True)
+        self.kept = self.folder / "kept"
+        self.kept.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "log"
 
     def __enter__(self) -> Self:
@@ -114,7 +115,7 @@ class Driver:
         script = Path(__file__).with_name(_TRACKERS[self.name][1])
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [self.python, script, str(self.folder / "kept"), *arguments], cwd=self.folder, env=self.variables,
+                [self.python, script, str(self.kept), *arguments], cwd=self.folder, env=self.variables,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 

@@ -9,18 +9,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst import notebooks_burst, tiny_jobs
+from busy import gateway_busy
 from faults import faults
+from finding import runs_search
 from idle import idle_cpu
 from listing import jobs_list
+from long_curve import long_curve
 from loop import event_loop
 from measure import Entry, Outcomes, machine, ratio, spread, versions
-from start import load_ext, server_import
+from metrics import eight_writers, log_killed, log_metric, run_costs
+from start import import_cost, load_ext, server_import
 from submit import submit_beside_ray, submit_notebook, submit_to_payload
 from ticks import tick_live
 
 _ALL = {
     function.__name__: function
     for function in (
+        import_cost, log_metric, eight_writers, runs_search, gateway_busy, long_curve, log_killed, run_costs,
         load_ext, server_import, submit_to_payload, submit_beside_ray, submit_notebook, tiny_jobs, notebooks_burst,
         jobs_list, tick_live, idle_cpu, event_loop, faults,
     )

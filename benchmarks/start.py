@@ -17,7 +17,7 @@ _SERVER = "import jupyter_server.serverapp, jupyter_server.base.handlers"
 _IMPORTS = {OURS: "import snapml_lab", MLFLOW: "import mlflow", TRACKIO: "import trackio"}
 
 
-def import_cost(repeats: int = 12) -> Entry:
+def import_cost(repeats: int = 5) -> Entry:
     """Time a fresh interpreter that imports the package, beside the rivals', and ours until a first metric is logged."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         places = {name: Driver(name, Path(folder)) for name in _IMPORTS}

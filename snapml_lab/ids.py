@@ -4,6 +4,7 @@ Own code (12 lines) because the job shim may import nothing but the standard lib
 Format: https://github.com/ulid/spec (48 bits of milliseconds, 80 random bits).
 """
 
+import hashlib
 import os
 import re
 import threading
@@ -24,12 +25,22 @@ def new() -> str:
     with _lock:
         _last = max(value, _last + 1)
         value = _last
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -5, -5))
+    return _written(value)
+
+
+def of(milliseconds: int, name: str) -> str:
+    """Return the id of a thing that began at a moment and has a name elsewhere: always the same, and it sorts with ours."""
+    moment = min(max(milliseconds, 0), (1 << 48) - 1)
+    return _written((moment << 80) | int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big"))
 
 
 def is_id(text: str) -> bool:
     """Say whether ``text`` has the form of an id."""
     return _PATTERN.fullmatch(text) is not None
+
+
+def _written(value: int) -> str:
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -5, -5))
 
 
 def short(identifier: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".snapml"
 VARIABLE = "SNAPML_WORKSPACE"
+MERGING = "merge.lock"
+"""Is held while another workspace is merged into this one."""
 
 _GITIGNORE = b"# Only what a person declares goes into git.\n*\n!.gitignore\n!catalog/\n!catalog/*.json\n"
 _NETWORK = {
@@ -55,12 +57,18 @@ class Workspace:
             with storage_errors(self.root):
                 for folder in (self.root, self.root / "catalog", self.jobs, self.root / "artifacts"):
                     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.fresh.touch()
             replace(self.root / ".gitignore", _GITIGNORE)
 
     @property
     def project(self) -> Path:
         """The project's folder: the one that holds ``.snapml/``."""
         return self.root.parent
+
+    @property
+    def fresh(self) -> Path:
+        """There from when the folder was made until its audit has begun."""
+        return self.root / "fresh"
 
     @property
     def jobs(self) -> Path:

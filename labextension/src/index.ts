@@ -2,11 +2,13 @@
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { clientPlugin } from './api/plugin.js';
+import { approvalsPlugin } from './approvals/plugin.js';
 import { costsPlugin } from './costs/plugin.js';
 import { endpointsPlugin } from './endpoints/plugin.js';
 import { jobsModelPlugin, jobsSectionPlugin } from './jobs/plugin.js';
 import { jobCommandsPlugin } from './jobs/commands.js';
 import { machineModelPlugin, machineSectionPlugin } from './machine/plugin.js';
+import { modelsPlugin } from './models/plugin.js';
 import { notebooksPlugin } from './notebooks/plugin.js';
 import { noticesPlugin } from './notices/plugin.js';
 import { runsPlugin } from './runs/plugin.js';
@@ -26,6 +28,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   endpointsPlugin,
   costsPlugin,
   runsPlugin,
+  modelsPlugin,
+  approvalsPlugin,
   jobCommandsPlugin,
   notebooksPlugin,
   runningPlugin,

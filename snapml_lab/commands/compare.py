@@ -21,6 +21,11 @@ _MOST_RUNS = 200
 _CHARTS = 6
 _POINTS = 200
 _SYSTEM = "system/"
+_SHOWN_HASH = 12
+_SINGLE = (
+    "Each figure is one measurement: whether a difference could be chance is not known from these."
+    " Rows held out say so: models add --held-out, automl, eval --against."
+)
 
 
 class Difference(View):
@@ -53,6 +58,7 @@ class RunComparison(View):
         """A table, a column a run; then what differs in code and data."""
         lines = [text_table(*self._table())] if self.differences else ["They differ in nothing recorded."]
         lines.append(f"{self.same} more recorded values are the same.")
+        lines += [_SINGLE] if self._figures_differ() else []
         lines += [f"data: {line}" for line in self.data]
         if self.code:
             lines += ["", self.code]
@@ -68,6 +74,8 @@ class RunComparison(View):
         if self.differences:
             parts.append(html_table(*self._table()))
         parts.append(f"<div class=dim>{self.same} more recorded values are the same.</div>")
+        if self._figures_differ():
+            parts.append(f"<div class=dim>{escape(_SINGLE)}</div>")
         parts += [f"<div>data: {escape(line)}</div>" for line in self.data]
         if self.code:
             parts.append(
@@ -88,6 +96,9 @@ class RunComparison(View):
         if len(axes) < 2:
             return None
         return Parallel("Runs compared", axes, [f"{run.name} {run.id[-6:]}" for run in self.runs])
+
+    def _figures_differ(self) -> bool:
+        return any(item.kind == "metric" and not item.name.startswith(_SYSTEM) for item in self.differences)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         header = ["", "", *(f"{run.name} {run.id[-6:]}" for run in self.runs)]
@@ -167,7 +178,12 @@ def _origin(view: RunView) -> dict[str, str]:
         "uncommitted": view.git_diff, "environment": view.environment, "data": view.dataset, "out of order": order,
         "by": view.actor or None,
     }  # fmt: skip
-    return {name: value for name, value in fields.items() if value is not None}
+    hashed = ("cell source", "git", "uncommitted", "environment", "data")
+    return {
+        name: value[:_SHOWN_HASH] if name in hashed else value
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _code(ws: Workspace, found: list[runs.Run]) -> str | None:

@@ -30,6 +30,7 @@ MODULES = (
     "keys",
     "leases",
     "merge",
+    "mlflow",
     "models",
     "pipeline",
     "policies",

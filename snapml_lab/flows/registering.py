@@ -150,7 +150,7 @@ def _of_estimator(model: Any, wish: Wish, folder: Path) -> Ready:
         )
     path = folder / "model.skops"
     model_file.save(model, path)
-    return _classic(path, "skops", model, wish)
+    return classic(path, "skops", model, wish)
 
 
 def _of_path(ws: Workspace, path: Path, wish: Wish, folder: Path) -> Ready:
@@ -165,14 +165,14 @@ def _of_path(ws: Workspace, path: Path, wish: Wish, folder: Path) -> Ready:
             _need("sklearn", "skops")
             made = folder / "model.skops"
             limited.convert(path, made, **({"python": wish.python} if wish.python else {}))
-            return _classic(made, "skops", None, wish)
+            return classic(made, "skops", None, wish)
         case "skops" | "onnx":
-            return _classic(path, found.format, None, wish)
+            return classic(path, found.format, None, wish)
         case _:
             return _language(ws, path, found, wish, folder)
 
 
-def _classic(path: Path, kind: str, model: Any, wish: Wish) -> Ready:
+def classic(path: Path, kind: str, model: Any, wish: Wish) -> Ready:
     """Make ready a model of rows. What is kept is opened and asked again: it must answer as what was given."""
     example = None if wish.example is None else examples.table(wish.example)
     opened = model_file.load(path, kind)
@@ -225,7 +225,7 @@ def _of_onnx(opened: Any, names: list[str] | None, wish: Wish) -> tuple[Signatur
 def _zeros(signature: Signature) -> Any:
     import pandas as pd
 
-    return pd.DataFrame({name: ["" if kind == "object" else 0] for name, kind in signature.types.items()})
+    return pd.DataFrame({name: ["" if signature.types[name] == "object" else 0] for name in signature.order})
 
 
 def _language(ws: Workspace, path: Path, found: formats.Found, wish: Wish, folder: Path) -> Ready:

@@ -71,13 +71,13 @@ def _append(
     own = _owed.pop(ws.root, [])
     try:
         with ws.ledger.write() as connection:
-            sealed = _seal(connection, [*kept, *own, fields])
+            sealed = _seal(connection, [*kept.values(), *own, fields])
     except BaseException:
         if own:
             _owed[ws.root] = own
         raise
     if kept:
-        heads.settle(ws, len(kept))
+        heads.settle(ws, kept.keys())
     _after(ws, sealed)
     return sealed[1]
 
@@ -127,7 +127,10 @@ def _owe(ws: Workspace, row: dict[str, Any]) -> None:
 
 def _told(arguments: dict[str, Any]) -> str:
     """Write arguments for the record; what is no text or number is named by its type."""
-    text = json.dumps(_cut(arguments), default=_name)
+    try:
+        text = json.dumps(_cut(arguments), default=_name)
+    except (ValueError, RecursionError):
+        text = json.dumps({name[:_LONGEST]: _name(value) for name, value in arguments.items()})
     return text if len(text) <= _LONGEST_OF_ALL else json.dumps({"cut": text[:_LONGEST_OF_ALL] + "…"})
 
 

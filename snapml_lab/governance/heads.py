@@ -1,5 +1,8 @@
 """The audit's head: which row is the last, kept outside the workspace, so that a cut tail shows. Standard library only.
 
+Beside it the *trail*: the hash of each row in 32 bytes, so that rows which were computed anew are named. A row it lacks is
+vouched for by the chain alone.
+
 One small file for each workspace's path, in the account's data folder. It is written right after a row is committed, so it
 may lag by rows that a kill came between, and never leads: rows newer than it are vouched for by the chain alone until the
 next is written. It only moves to a row that follows the one it names, so what was cut or written anew stays visible until
@@ -17,7 +20,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,8 @@ _WAIT_SECONDS = 0.2
 """A head that cannot be had so long lags: no command waits for another one's."""
 _FORMER = 10
 _SECTOR = 512
+_DIGEST = 32
+_NOTHING = bytes(_DIGEST)
 _MOVING = ("workspace", "seq", "sha256", "since", "at")
 
 
@@ -45,7 +50,7 @@ class Head:
         at: when it was written, in seconds since the epoch.
         path: the workspace's path, for people.
         merged: the same of workspaces merged into this one: id to number and hash.
-        former: heads that a person gave up by adopting what was found.
+        former: heads that were given up: a person adopted what was found, or a workspace was made where one was removed.
     """
 
     workspace: str
@@ -56,6 +61,18 @@ class Head:
     path: str
     merged: dict[str, tuple[int, str]] = field(default_factory=dict)
     former: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The hashes of rows as they were noted outside the workspace."""
+
+    content: bytes = b""
+
+    def at(self, seq: int) -> str | None:
+        """Return the hash of row ``seq``; None where it was not noted."""
+        found = self.content[seq * _DIGEST : (seq + 1) * _DIGEST]
+        return None if seq < 1 or len(found) < _DIGEST or found == _NOTHING else found.hex()
 
 
 class DamagedError(Exception):
@@ -115,9 +132,19 @@ def _read(path: str) -> Head | None:
         raise DamagedError(f"{path} is no head of an audit") from error
 
 
+def trail(ws: Workspace, head: Head | None) -> Trail:
+    """Return the trail that goes with a head; an empty one where there is none, or it is of another ledger."""
+    try:
+        content = _content(_trail(_place(ws))) or b""
+    except OSError:
+        content = b""
+    return Trail(content if head and content.startswith(_owner(head.workspace)) else b"")
+
+
 def advance(ws: Workspace, workspace: str, seq: int, sha256: str) -> str | None:
     """Move the head to a row that was committed, if it follows what the head names; return why it could not be written.
 
+    A workspace that was made anew, where one was removed, begins a head of its own; the one before stays among the former.
     Nothing is raised: what a command did is done, and :func:`~snapml_lab.governance.verification.verify` says how far the
     head is behind.
     """
@@ -125,10 +152,14 @@ def advance(ws: Workspace, workspace: str, seq: int, sha256: str) -> str | None:
         path = _place(ws)
         with _held():
             known = _read(path)
-            if known is None:
-                _replace(path, Head(workspace, seq, sha256, seq, clock.now(), str(ws.root)))
+            if known is None or (known.workspace != workspace and ws.fresh.exists()):
+                former = [] if known is None else _formerly(known)
+                _replace(path, Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former))
+                _note(path, workspace, seq, sha256, anew=True)
+                ws.fresh.unlink(missing_ok=True)
             elif known.workspace == workspace and known.seq < seq and _follows(ws, known):
                 _overwrite(path, replace(known, seq=seq, sha256=sha256, at=clock.now()))
+                _note(path, workspace, seq, sha256)
     except DamagedError as error:
         return str(error)
     except OSError as error:
@@ -157,12 +188,17 @@ def adopt(ws: Workspace, workspace: str, seq: int, sha256: str) -> Head:
             known = _read(path)
         except DamagedError:
             known = None
-        former = [] if known is None else known.former
-        if known is not None:
-            former = [*former, {name: getattr(known, name) for name in _MOVING}]
-        head = Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former[-_FORMER:])
+        former = [] if known is None else _formerly(known)
+        head = Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former)
         _replace(path, head)
+        if seq:
+            _note(path, workspace, seq, sha256, anew=True)
     return head
+
+
+def _formerly(known: Head) -> list[dict[str, Any]]:
+    """Return the former heads with the one that becomes one of them."""
+    return [*known.former, {name: getattr(known, name) for name in _MOVING}][-_FORMER:]
 
 
 def owe(ws: Workspace, line: dict[str, Any]) -> None:
@@ -175,31 +211,52 @@ def owe(ws: Workspace, line: dict[str, Any]) -> None:
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def owed(ws: Workspace) -> list[dict[str, Any]]:
-    """Return the rows that could not be written; a line that is not whole is nothing."""
+def owed(ws: Workspace) -> dict[bytes, dict[str, Any]]:
+    """Return the rows that could not be written, by their lines; a line that is not whole is a row that ends nothing."""
     try:
         content = _content(_owed(ws))
     except OSError:
-        return []
-    found = []
+        return {}
+    found = {}
     for line in (content or b"").splitlines():
         try:
             row = json.loads(line)
-            found.append({"of": int(row["of"]), "outcome": str(row["outcome"]), "at": float(row["at"])})
+            found[line] = {"of": int(row["of"]), "outcome": str(row["outcome"]), "at": float(row["at"])}
         except (ValueError, TypeError, KeyError):
-            found.append({"of": 0, "outcome": "", "at": 0.0})  # which ends nothing
+            found[line] = {"of": 0, "outcome": "", "at": 0.0}
     return found
 
 
-def settle(ws: Workspace, number: int) -> None:
-    """Forget the first ``number`` rows that were owed: they are in the ledger."""
+def settle(ws: Workspace, lines: Collection[bytes]) -> None:
+    """Forget rows that were owed: they are in the ledger."""
     with contextlib.suppress(OSError), _held():
-        lines = (_content(_owed(ws)) or b"").splitlines(keepends=True)
-        if len(lines) <= number:
-            os.unlink(_owed(ws))
-        else:
+        left = [line for line in (_content(_owed(ws)) or b"").splitlines() if line not in lines]
+        if left:
             with open(_owed(ws), "wb") as file:
-                file.write(b"".join(lines[number:]))
+                file.write(b"\n".join([*left, b""]))
+        else:
+            os.unlink(_owed(ws))
+
+
+def _note(path: str, workspace: str, seq: int, sha256: str, *, anew: bool = False) -> None:
+    """Write a row's hash into the trail, at its own place; the first place has whose it is."""
+    with contextlib.suppress(OSError):  # what is not noted is vouched for by the chain
+        if anew or not os.path.exists(_trail(path)):
+            with open(_trail(path), "wb") as file:
+                file.write(_owner(workspace))
+        descriptor = os.open(_trail(path), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, bytes.fromhex(sha256), seq * _DIGEST)
+        finally:
+            os.close(descriptor)
+
+
+def _owner(workspace: str) -> bytes:
+    return workspace.encode("utf-8", "replace")[:_DIGEST].ljust(_DIGEST)
+
+
+def _trail(path: str) -> str:
+    return f"{path.removesuffix('.json')}.trail"
 
 
 def _place(ws: Workspace) -> str:
@@ -207,7 +264,7 @@ def _place(ws: Workspace) -> str:
 
 
 def _owed(ws: Workspace) -> str:
-    return f"{_place(ws)[: -len('.json')]}.owed"
+    return f"{_place(ws).removesuffix('.json')}.owed"
 
 
 def _content(path: str) -> bytes | None:

@@ -89,10 +89,7 @@ def resolve(ws: Workspace, kind: str, name: str, version: str | None) -> Subject
 
 def _model(ws: Workspace, name: str, version: str | None) -> Subject:
     found = versions.find(ws.ledger, name if version is None else f"{name}@{version}")
-    content = {
-        name: getattr(found, name)
-        for name in ("blob", "size", "format", "task", "signature", "base", "example")
-    }
+    content = {name: getattr(found, name) for name in ("blob", "format", "task", "signature", "base")}
     figures = _numbers(found.evidence)
     if "score" in figures and found.evidence.get("metric"):
         figures[str(found.evidence["metric"])] = figures["score"]

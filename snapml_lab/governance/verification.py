@@ -1,7 +1,7 @@
 """Checking the audit: rows that were changed, removed, put in another place or cut off, and which. Standard library only.
 
-The hashes of the chain tell all but a cut tail and a chain that was computed anew from some row on; these the head tells,
-which is kept outside the workspace. Whoever can write both files can forge both: the audit is tamper-evident, not proof.
+The hashes of the chain tell all but a cut tail and a chain that was computed anew from some row on; these the head and its
+trail tell, which are kept outside the workspace. Whoever can write both files can forge both: the audit is tamper-evident, not proof.
 """
 
 import contextlib
@@ -13,12 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 from snapml_lab.governance import heads
-from snapml_lab.governance.heads import Head
+from snapml_lab.governance.heads import Head, Trail
 from snapml_lab.store import chain
 from snapml_lab.workspace import Workspace
 
 _FEW = 100
 """With more rows wrong than this, which of them only moved is not worked out: each pair would have to be tried."""
+
+_TOLD = 20
 
 Row = tuple[Any, ...]
 """The chain's fields, and the hash."""
@@ -38,7 +40,7 @@ class Fault(StrEnum):
     ADDED = "added"
     """They stand before the first."""
     REWRITTEN = "rewritten"
-    """Their hashes fit each other, but not the head: the chain was computed anew from one of them on."""
+    """Their hashes fit each other, but not what was noted outside: the chain was computed anew."""
     REPLACED = "replaced"
     """The ledger is another one than the head was written for."""
     UNREADABLE = "unreadable"
@@ -81,8 +83,10 @@ class Verification:
         return not self.problems
 
     def told(self) -> str:
-        """Say what is wrong, row by row."""
-        return "; ".join(map(_told, self.problems))
+        """Say what is wrong, row by row; of very much the first, and how much more."""
+        told = "; ".join(map(_told, self.problems[:_TOLD]))
+        more = len(self.problems) - _TOLD
+        return f"{told}; and {more} more ranges of rows" if more > 0 else told
 
 
 def verify(ws: Workspace) -> Verification:
@@ -100,7 +104,8 @@ def verify(ws: Workspace) -> Verification:
         unwritable = str(error)
     with _snapshot(ws) as connection:
         (workspace,) = connection.execute("SELECT workspace FROM meta").fetchone()
-        own = _Chain(None, head if head and head.workspace == workspace else None)
+        ours = head if head and head.workspace == workspace else None
+        own = _Chain(None, (ours.seq, ours.sha256) if ours else None, heads.trail(ws, ours))
         own.read(_rows(connection, "SELECT {} FROM audit ORDER BY seq"))
         merged = dict(_merged(connection, head))
     problems += [*own.problems, *(problem for found in merged.values() for problem in found.problems)]
@@ -113,16 +118,21 @@ def verify(ws: Workspace) -> Verification:
         heads.note_merged(ws, {name: (found.last, found.sha256) for name, found in merged.items()})
     return Verification(
         rows=own.count + sum(found.count for found in merged.values()), problems=tuple(problems), head=head,
-        behind=max(own.last - head.seq, 0) if own.head and head else None, unwritable=unwritable, merged=tuple(merged),
+        behind=max(own.last - ours.seq, 0) if ours else None, unwritable=unwritable, merged=tuple(merged),
     )  # fmt: skip
 
 
 def adopt(ws: Workspace) -> Head:
     """Take the ledger as it now is for whole: the head is set to its last row, and the former one is kept beside it.
 
+    Where nothing is wrong, the head that is there stays, and what it guards with it.
+
     Raises:
         OSError: the head cannot be written.
     """
+    found = verify(ws)
+    if found.ok and found.head is not None and found.unwritable is None:
+        return found.head
     row = ws.ledger.row("SELECT workspace, seq, sha256 FROM meta LEFT JOIN audit ORDER BY seq DESC LIMIT 1")
     assert row is not None
     return heads.adopt(ws, row["workspace"], row["seq"] or 0, row["sha256"] or chain.START)
@@ -131,10 +141,10 @@ def adopt(ws: Workspace) -> Head:
 class _Chain:
     """One audit, read from its first row to its last."""
 
-    def __init__(self, workspace: str | None, head: Head | None, end: tuple[int, str] | None = None) -> None:
+    def __init__(self, workspace: str | None, end: tuple[int, str] | None, trail: Trail) -> None:
         self.workspace = workspace
-        self.head = head
-        self.end = (head.seq, head.sha256) if head else end
+        self.end = end
+        self.trail = trail
         self.count = 0
         self.last = 0
         self.sha256 = chain.START
@@ -154,27 +164,40 @@ class _Chain:
                 continue
             if seq == wanted:
                 self._at_end = sha256
-            if seq == self.last + 1:
-                if chain.seal_of(links[0], row[:-1]) == sha256:
-                    links = (sha256,)
-                else:
-                    links = self._suspect(row, links)
-            else:
-                self._say(Fault.MISSING, self.last + 1, seq - 1)
-                self._say(Fault.UNPROVEN, seq)
+            if seq == self.last + 1 and chain.seal_of(links[0], row[:-1]) == sha256:
+                if (noted := self.trail.at(seq)) is not None and noted != sha256:
+                    self._say(Fault.REWRITTEN, seq)
                 links = (sha256,)
+            else:
+                links = self._unlinked(row, links)
             self.last, self.sha256 = seq, sha256
         self._judge()
         self._compare()
         self.problems.sort(key=lambda problem: (problem.first, problem.last))
 
-    def _suspect(self, row: Row, links: tuple[str, ...]) -> tuple[str, ...]:
+    def _unlinked(self, row: Row, links: tuple[str, ...]) -> tuple[str, ...]:
+        """Note what is wrong with a row that does not follow the one before; return what the next may be sealed to."""
+        seq, sha256 = row[0], row[-1]
+        gap = seq != self.last + 1
+        if gap:
+            self._say(Fault.MISSING, self.last + 1, seq - 1)
+        noted = self.trail.at(seq - 1)
+        if noted is not None and chain.seal_of(noted, row[:-1]) == sha256:
+            return (sha256,)  # it is whole, and the one before is not
+        if gap and noted is None:
+            self._say(Fault.UNPROVEN, seq)
+            return (sha256,)
+        return self._suspect(row, (noted,) if noted else links, proven=noted is not None)
+
+    def _suspect(self, row: Row, links: tuple[str, ...], *, proven: bool) -> tuple[str, ...]:
         """Note a row that does not fit, unless only the hash of the one before is wrong; return what the next may be sealed to."""
         sha256 = row[-1]
         if any(chain.seal_of(link, row[:-1]) == sha256 for link in links[1:]):
             return (sha256,)
-        self._suspects.append(_Suspect(row, links))
-        return sha256, *(chain.seal_of(link, row[:-1]) for link in links)
+        self._suspects.append(_Suspect(row, links, proven))
+        # Three at most, or a long run of such rows would take forever: from the hash that stands there, and, where that is
+        # what was changed, from the one that should.
+        return sha256, chain.seal_of(links[0], row[:-1]), chain.seal_of(links[-1], row[:-1])
 
     def _judge(self) -> None:
         """Say of each row that does not fit whether it moved, was changed, or merely follows one that was."""
@@ -189,7 +212,7 @@ class _Chain:
             if any(_came_from(suspect, other) for other in few if other is not suspect):
                 self._say(Fault.MOVED, seq)
             else:
-                self._say(Fault.UNPROVEN if seq - 1 in wrong else Fault.CHANGED, seq)
+                self._say(Fault.UNPROVEN if seq - 1 in wrong and not suspect.proven else Fault.CHANGED, seq)
 
     def _compare(self) -> None:
         """Compare the end with what is known of it outside."""
@@ -198,12 +221,12 @@ class _Chain:
         seq, sha256 = self.end
         if seq > self.last:
             self._say(Fault.MISSING, self.last + 1, seq)
-        elif (
-            seq
-            and self._at_end not in (sha256, None)
-            and not any(row.row[0] == seq for row in self._suspects)
-        ):
+        elif seq and self._at_end not in (sha256, None) and not self._told_of(seq):
             self._say(Fault.REWRITTEN, 1, seq)
+
+    def _told_of(self, seq: int) -> bool:
+        """Say whether something wrong is known of a row already."""
+        return any(problem.first <= seq <= problem.last for problem in self.problems)
 
     def _say(self, fault: Fault, first: int, last: int | None = None) -> None:
         """Add a problem, or lengthen the one before if it is of the same kind and ends just there."""
@@ -215,10 +238,11 @@ class _Chain:
 
 @dataclass(frozen=True)
 class _Suspect:
-    """A row that does not fit what stands before it, and the hashes that might."""
+    """A row that does not fit the hashes that the one before may have; ``proven`` where that one's was noted outside."""
 
     row: Row
     links: tuple[str, ...]
+    proven: bool
 
 
 def _fits(row: Row, known: Iterable[str]) -> bool:
@@ -236,7 +260,7 @@ def _merged(connection: sqlite3.Connection, head: Head | None) -> Iterator[tuple
     known = head.merged if head else {}
     there = [row[0] for row in connection.execute("SELECT DISTINCT workspace FROM merged_audit")]
     for workspace in sorted({*there, *known}):
-        found = _Chain(workspace, None, known.get(workspace))
+        found = _Chain(workspace, known.get(workspace), Trail())
         found.read(
             _rows(connection, "SELECT {} FROM merged_audit WHERE workspace = ? ORDER BY seq", workspace)
         )
@@ -278,7 +302,7 @@ def _told(problem: Problem) -> str:
         case Fault.UNREADABLE:
             return "the head kept outside the workspace cannot be read"
         case Fault.REWRITTEN:
-            return f"{rows}{of} were written anew: their hashes fit each other, and not the head"
+            return f"{rows}{of} were written anew: their hashes fit each other, and not what was noted"
         case Fault.UNPROVEN:
             return f"{rows}{of} unproven, after what is wrong"
     return f"{rows}{of} {problem.fault}"

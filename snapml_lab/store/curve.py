@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CHUNK = 512
 """Points of a full chunk: 12 KiB, which an append to the last one writes again."""
@@ -36,23 +36,34 @@ class Piece(NamedTuple):
     mean: float
 
 
+class Prepared(NamedTuple):
+    """Points packed as the rows of their chunks, to be put down in a moment; ``end`` is where the curve ended then."""
+
+    run: str
+    name: str
+    points: Sequence[Point]
+    end: tuple[int, int] | None
+    chunks: list[tuple[Any, ...]]
+    latest: tuple[Any, ...]
+
+
 def append(connection: sqlite3.Connection, run: str, name: str, points: Sequence[Point]) -> None:
     """Add points to a metric's curve, inside a transaction.
 
     Raises:
         sqlite3.IntegrityError: there is no such run.
     """
-    if not points:
-        return
-    last = connection.execute(
-        "SELECT chunk, number, steps, ats, numbers FROM metric_chunks WHERE run = ? AND name = ?"
-        " ORDER BY chunk DESC LIMIT 1",
-        (run, name),
-    ).fetchone()
+    if points:
+        put(connection, prepare(connection, run, name, points))
+
+
+def prepare(connection: sqlite3.Connection, run: str, name: str, points: Sequence[Point]) -> Prepared:
+    """Pack points (one at least) behind those there are: what takes time, done before a transaction holds others up."""
+    last = connection.execute(f"{_LAST} steps, ats, numbers {_OF_LAST}", (run, name)).fetchone()
     steps, ats, values = array("q"), array("d"), array("d")
-    index = 0
+    index, end = 0, None
     if last is not None:
-        index = last[0]
+        index, end = last[0], (last[0], last[1])
         if last[1] < CHUNK:
             _unpack(steps, last[2])
             _unpack(ats, last[3])
@@ -62,11 +73,45 @@ def append(connection: sqlite3.Connection, run: str, name: str, points: Sequence
     steps.extend(point[0] for point in points)
     ats.extend(point[1] for point in points)
     values.extend(math.nan if point[2] is None else point[2] for point in points)
+    chunks = []
     for start in range(0, len(steps), CHUNK):
-        end = start + CHUNK
-        _put(connection, run, name, index, steps[start:end], ats[start:end], values[start:end])
+        stop = start + CHUNK
+        chunks.append(_chunk(run, name, index, steps[start:stop], ats[start:stop], values[start:stop]))
         index += 1
-    _remember(connection, run, name, points)
+    return Prepared(run, name, points, end, chunks, _latest(run, name, points))
+
+
+def put(connection: sqlite3.Connection, prepared: Prepared) -> None:
+    """Write what was prepared, inside a transaction; where the curve has grown since, prepare it again.
+
+    Raises:
+        sqlite3.IntegrityError: there is no such run.
+    """
+    run, name = prepared.run, prepared.name
+    last = connection.execute(f"{_LAST} 0 {_OF_LAST}", (run, name)).fetchone()
+    if prepared.end != (None if last is None else (last[0], last[1])):
+        prepared = prepare(connection, run, name, prepared.points)
+    connection.executemany(_PUT, prepared.chunks)
+    connection.execute(_REMEMBER, prepared.latest)
+
+
+_LAST = "SELECT chunk, number,"
+_OF_LAST = "FROM metric_chunks WHERE run = ? AND name = ? ORDER BY chunk DESC LIMIT 1"
+_PUT = (
+    "INSERT INTO metric_chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (run, name, chunk) DO UPDATE SET number = excluded.number, first_step = excluded.first_step,"
+    " last_step = excluded.last_step, in_order = excluded.in_order, low = excluded.low, low_step = excluded.low_step,"
+    " high = excluded.high, high_step = excluded.high_step, total = excluded.total, steps = excluded.steps,"
+    " ats = excluded.ats, numbers = excluded.numbers"
+)
+_REMEMBER = (
+    "INSERT INTO latest_metrics (run, name, step, value, at, low, high, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (run, name) DO UPDATE SET"
+    " value = CASE WHEN excluded.step >= step THEN excluded.value ELSE value END,"
+    " at = CASE WHEN excluded.step >= step THEN excluded.at ELSE at END,"
+    " step = max(step, excluded.step), low = min(coalesce(low, excluded.low), coalesce(excluded.low, low)),"
+    " high = max(coalesce(high, excluded.high), coalesce(excluded.high, high)), number = number + excluded.number"
+)
 
 
 def points(connection: sqlite3.Connection, run: str, name: str) -> list[Point]:
@@ -167,40 +212,29 @@ def _joined(rows: Sequence[sqlite3.Row]) -> Piece:
     return Piece(rows[0][2], rows[-1][3], number, low[5], low[6], high[7], high[8], mean)
 
 
-def _put(
-    connection: sqlite3.Connection, run: str, name: str, chunk: int,
-    steps: "array[int]", ats: "array[float]", values: "array[float]",
-) -> None:  # fmt: skip
+def _chunk(
+    run: str, name: str, chunk: int, steps: "array[int]", ats: "array[float]", values: "array[float]"
+) -> tuple[Any, ...]:
+    """Return a chunk's row: its points packed, and their summary."""
     known = [(value, step) for value, step in zip(values, steps, strict=True) if math.isfinite(value)]
     low, low_step = min(known, default=(None, None))
     high, high_step = max(known, default=(None, None))
     in_order = all(steps[i] <= steps[i + 1] for i in range(len(steps) - 1))
     # Without a number among them the mean of the others counts: the sum is taken as if each had it.
     total = sum(value for value, _ in known) * len(steps) / max(len(known), 1)
-    connection.execute(
-        "INSERT INTO metric_chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (run, name, chunk) DO UPDATE SET number = excluded.number, first_step = excluded.first_step,"
-        " last_step = excluded.last_step, in_order = excluded.in_order, low = excluded.low, low_step = excluded.low_step,"
-        " high = excluded.high, high_step = excluded.high_step, total = excluded.total, steps = excluded.steps,"
-        " ats = excluded.ats, numbers = excluded.numbers",
-        (run, name, chunk, len(steps), min(steps), max(steps), int(in_order), low, low_step, high, high_step, total,
-         _packed(steps), _packed(ats), _packed(values)),
+    return (
+        run, name, chunk, len(steps), min(steps), max(steps), int(in_order), low, low_step, high, high_step, total,
+        _packed(steps), _packed(ats), _packed(values),
     )  # fmt: skip
 
 
-def _remember(connection: sqlite3.Connection, run: str, name: str, found: Sequence[Point]) -> None:
-    """Keep the value of the latest step, and the least and greatest of all, where they can be searched."""
+def _latest(run: str, name: str, found: Sequence[Point]) -> tuple[Any, ...]:
+    """Return the value of the latest step, and the least and greatest of all, which can be searched."""
     step, at, value = max(enumerate(found), key=lambda item: (item[1][0], item[0]))[1]
     known = [p[2] for p in found if p[2] is not None and math.isfinite(p[2])]
-    connection.execute(
-        "INSERT INTO latest_metrics (run, name, step, value, at, low, high, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (run, name) DO UPDATE SET"
-        " value = CASE WHEN excluded.step >= step THEN excluded.value ELSE value END,"
-        " at = CASE WHEN excluded.step >= step THEN excluded.at ELSE at END,"
-        " step = max(step, excluded.step), low = min(coalesce(low, excluded.low), coalesce(excluded.low, low)),"
-        " high = max(coalesce(high, excluded.high), coalesce(excluded.high, high)), number = number + excluded.number",
-        (run, name, step, _finite(value), at, min(known, default=None), max(known, default=None), len(found)),
-    )
+    return (
+        run, name, step, _finite(value), at, min(known, default=None), max(known, default=None), len(found),
+    )  # fmt: skip
 
 
 def _finite(value: float | None) -> float | None:

@@ -9,6 +9,8 @@ from typing import Any
 _WIDTH, _HEIGHT = 460, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 40
 _ROW = 24
+_MOST = 1e300
+"""What is greater is drawn at the edge: an axis beyond it could not be reckoned with."""
 _INK = "var(--jp-ui-font-color1,#212121)"
 _DIM = "var(--jp-ui-font-color2,#757575)"
 _GRID = "var(--jp-border-color2,#e0e0e0)"
@@ -431,7 +433,7 @@ def _finite(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    finite = [min(max(value, -_MOST), _MOST) for value in values if math.isfinite(value)] or [0.0]
     return min(finite), max(finite)
 
 

@@ -25,7 +25,7 @@ NESTED = """with snap.run('search', note='three depths') as r:
     r.log(best=0.98)
 """
 LIVE = """with snap.run('long one') as r:
-    for step in range(400):
+    for step in range(160):
         r.log(loss=1 / (1 + step), step=step)
         time.sleep(0.05)
 """
@@ -77,7 +77,7 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
     expect(runs.get_by_test_id("snapml-runs-none")).to_contain_text(
         "with snap.run('first') as r: r.log(loss=0.1)"
     )
-    lab.portraits("runs-none")
+    lab.shot("runs-none-light")
 
     make_runs(lab)
     close_others(lab, "Runs")
@@ -87,12 +87,11 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
     expect(rows.nth(0)).to_contain_text("search")
     expect(rows.nth(3)).to_contain_text("baseline")
     expect(rows.nth(3)).to_contain_text("val_auc")
-    lab.portraits("runs")
 
     field = runs.get_by_test_id("snapml-runs-search")
     field.fill("metric.val_auc > 0.9 and param.lr <")
     expect(runs.get_by_test_id("snapml-runs-search-wrong")).to_contain_text("could not be read")
-    lab.portraits("runs-search-wrong")
+    expect(rows).to_have_count(4)
     field.fill("metric.val_auc > 0.9 and param.lr > 0.01")
     field.press("Enter")
     expect(rows).to_have_count(2)
@@ -107,6 +106,11 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
 
     for name in ("baseline", "slow forest", "deep forest"):
         run_row(runs, name).get_by_test_id("snapml-run-mark").check()
+    field.fill("metric.val_auc >")
+    expect(runs.get_by_test_id("snapml-runs-search-wrong")).to_be_visible()
+    expect(rows).to_have_count(4)
+    lab.portraits("runs")
+    field.press("Escape")
     runs.get_by_test_id("snapml-runs-compare").click()
     page = lab.page.get_by_test_id("snapml-compare-page")
     expect(page.get_by_test_id("snapml-parallel")).to_be_visible()
@@ -115,7 +119,7 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
     expect(page.get_by_test_id("snapml-chart")).to_have_count(2)
     expect(page.get_by_test_id("snapml-differences")).to_contain_text("lr")
     diff = page.get_by_test_id("snapml-diff")
-    expect(diff.locator('[data-kind="added"]').first).to_contain_text("slow forest")
+    expect(diff.locator('[data-kind="added"]').first).to_contain_text("0.004, 6, 'forest'")
     page.get_by_test_id("snapml-compared-run").nth(1).hover()
     expect(page.locator('.snapml-Parallel-line[data-active="true"]')).to_have_count(1)
     lab.portraits("compare")
@@ -153,7 +157,6 @@ def test_a_run_has_a_page(lab: Lab) -> None:
     expect(chart).to_have_attribute("aria-label", re.compile(r"steps (9|1[0-2])\d to 1[6-9]\d"))
     page.get_by_test_id("snapml-smooth").fill("12")
     expect(page.locator(".snapml-Smooth output")).to_have_text("0.84")
-    lab.page.wait_for_function("n => n.length >= 0", arg=asked)
     lab.page.wait_for_timeout(0.6 * SECONDS)
     assert any('"start":1' in body or '"start":9' in body for body in asked)
     lab.shot("run-zoomed")
@@ -209,3 +212,64 @@ def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
     lab.page.wait_for_timeout(1.5 * SECONDS)
     lab.reload()
     expect(page.get_by_role("heading", name="long one")).to_be_visible()
+
+
+def test_all_of_it_works_by_keys(lab: Lab) -> None:
+    lab.open("record.ipynb")
+    close_others(lab, "Runs")
+    runs = section(lab, "Runs")
+    expect(run_row(runs, "baseline")).to_have_count(1)
+    runs.get_by_test_id("snapml-runs-search").focus()
+    lab.page.keyboard.type("forest")
+    lab.page.keyboard.press("Enter")
+    expect(runs.get_by_test_id("snapml-run")).to_have_count(2)
+    for _ in range(2):
+        lab.press_until("[data-testid=snapml-run-mark]")
+        lab.page.keyboard.press("Space")
+    lab.press_until("[data-testid=snapml-runs-compare]", "Shift+Tab")
+    lab.page.keyboard.press("Enter")
+    expect(lab.page.get_by_test_id("snapml-compare-page")).to_contain_text("2 runs compared")
+
+    runs.get_by_test_id("snapml-runs-search").focus()
+    lab.press_until("[data-testid=snapml-run-open]")
+    lab.page.keyboard.press("Enter")
+    page = lab.page.get_by_test_id("snapml-run-page")
+    chart = page.get_by_test_id("snapml-chart").first
+    expect(chart).to_be_visible()
+    lab.press_until("[data-testid=snapml-chart]")
+    lab.page.keyboard.press("PageDown")
+    for _ in range(3):
+        lab.page.keyboard.press("Shift+PageDown")
+    lab.page.keyboard.press("Enter")
+    expect(page.get_by_test_id("snapml-chart-all").first).to_be_visible()
+    lab.page.keyboard.press("Escape")
+    expect(page.get_by_test_id("snapml-chart-all")).to_have_count(0)
+
+
+def test_a_run_says_what_became_of_its_cell(lab: Lab) -> None:
+    lab.server.write(
+        "edited.ipynb", LOAD, "rate = 1", RUNS.format(lr=0.5, depth=1, model="tree", name="edited", steps=3)
+    )
+    lab.open("edited.ipynb")
+    for index in (0, 1, 2):
+        lab.run(index)
+        lab.done(index)
+    lab.cell(1).locator(".cm-content").click()
+    lab.page.keyboard.press("End")
+    lab.page.keyboard.type("0")
+    lab.run(1)
+    lab.cell(2).locator(".cm-content").click()
+    lab.page.keyboard.press("Control+End")
+    lab.page.keyboard.type("# and more")
+    lab.save()
+    close_others(lab, "Runs")
+    runs = section(lab, "Runs")
+    run_row(runs, "edited").get_by_test_id("snapml-run-open").click()
+    page = lab.page.get_by_test_id("snapml-run-page")
+    expect(page.get_by_test_id("snapml-run-since")).to_be_visible()
+    lab.portraits("run-edited")
+    run_row(runs, "search").get_by_test_id("snapml-run-open").click()
+    expect(page.get_by_test_id("snapml-run-nested").get_by_role("row")).to_have_count(4)
+    lab.shot("run-nested")
+    page.get_by_test_id("snapml-nested-compare").click()
+    expect(lab.page.get_by_test_id("snapml-compare-page")).to_contain_text("3 runs compared")

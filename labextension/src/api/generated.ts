@@ -272,6 +272,20 @@ export interface Commands {
     result: Card;
   };
   /**
+   * Give a model of rows to MLflow and register it there, with its run; it predicts the same there.
+   */
+  'models/export': {
+    params: ModelsExportParams;
+    result: ExportedModel;
+  };
+  /**
+   * Bring a registered model of MLflow here, with the run that made it; once each.
+   */
+  'models/import': {
+    params: ModelsImportParams;
+    result: ModelView;
+  };
+  /**
    * Show where a model version comes from and where it went: data, code, environment, runs, deployments, evals.
    */
   'models/lineage': {
@@ -475,11 +489,25 @@ export interface Commands {
     result: RunList;
   };
   /**
+   * Give a run to MLflow, with those nested in it; one that is there is left as it is.
+   */
+  'runs/export': {
+    params: RunsExportParams;
+    result: ExportedRuns;
+  };
+  /**
    * Copy a file or folder kept with a run to where one can work with it.
    */
   'runs/fetch': {
     params: RunsFetchParams;
     result: Fetched;
+  };
+  /**
+   * Bring MLflow's runs here, whole: parameters, every point of each metric, tags, files, nested runs, data and models.
+   */
+  'runs/import': {
+    params: RunsImportParams;
+    result: ImportedRuns;
   };
   /**
    * List runs, newest first; trials of a search are listed with --kind trial.
@@ -1191,6 +1219,7 @@ export interface MergeParams {
  * What a merge brought, or with ``planned`` would bring. ``size`` is in bytes, of ``files`` that were not here.
  */
 export interface MergeView {
+  aliases: string[];
   came: Came[];
   collisions: Collision[];
   damaged: string[];
@@ -1307,6 +1336,44 @@ export interface Section {
 export interface Row {
   name: string;
   value: string;
+}
+export interface ModelsExportParams {
+  experiment?: string;
+  /**
+   * a model: NAME, NAME@VERSION or NAME@ALIAS
+   */
+  model: string;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  to: string;
+}
+/**
+ * A model version and what it is in MLflow; ``new`` is false where it was there already.
+ */
+export interface ExportedModel {
+  mlflow_run: string;
+  name: string;
+  new: boolean;
+  reference: string;
+  version: string;
+}
+export interface ModelsImportParams {
+  model: string;
+  name?: string | null;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  trust?: boolean;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  uri: string;
 }
 export interface ModelsLineageParams {
   /**
@@ -1967,6 +2034,37 @@ export interface RunList {
   more?: boolean;
   runs: RunView[];
 }
+export interface RunsExportParams {
+  experiment?: string;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  /**
+   * a run: its id, the end of it, its name, or last
+   */
+  run: string;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  to: string;
+}
+/**
+ * What was given to a store.
+ */
+export interface ExportedRuns {
+  runs: ExportedRun[];
+}
+/**
+ * A run and its id in MLflow; ``new`` is false where it was there already.
+ */
+export interface ExportedRun {
+  id: string;
+  mlflow: string;
+  name: string;
+  new: boolean;
+  notes: string[];
+}
 export interface RunsFetchParams {
   name: string;
   /**
@@ -1983,6 +2081,37 @@ export interface Fetched {
   path: string;
   run: string;
   size: number;
+}
+export interface RunsImportParams {
+  experiment?: string | null;
+  /**
+   * an interpreter that has MLflow
+   */
+  python?: string | null;
+  run?: string | null;
+  trust?: boolean;
+  /**
+   * an MLflow store: sqlite:///mlflow.db, an mlruns folder, a server's URL, or env
+   */
+  uri: string;
+}
+/**
+ * What was found in a store.
+ */
+export interface ImportedRuns {
+  runs: ImportedRun[];
+}
+/**
+ * A run of MLflow and what it is here: ``was`` added, updated or same; ``models`` are its new versions.
+ */
+export interface ImportedRun {
+  id: string;
+  mlflow: string;
+  models: string[];
+  name: string;
+  notes: string[];
+  state: string;
+  was: string;
 }
 export interface RunsListParams {
   /**

@@ -1,6 +1,7 @@
 // A page of the main area: the answer of one reading command, kept current while it is looked at.
 
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IDisposable } from '@lumino/disposable';
 import { Throttler } from '@lumino/polling';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
@@ -14,6 +15,15 @@ import { linksOf, type PageActions, PageProvider } from './context.js';
 
 /** Milliseconds between drawings. */
 const PACE_MS = 250;
+
+/** Of what is read beside. */
+const SLOW_MS = 3_000;
+
+/** What is used of any query. */
+interface Reading extends IDisposable {
+  awake: boolean;
+  refresh(): void;
+}
 
 export interface PageOptions {
   readonly client: IClient;
@@ -42,7 +52,7 @@ export abstract class PageWidget<
     options.jobs.moved.connect(this.onMoved);
     this.actions = {
       ...linksOf(options.commands),
-      reload: () => this.query.refresh()
+      reload: this.onMoved
     };
   }
 
@@ -51,7 +61,9 @@ export abstract class PageWidget<
       return;
     }
     this.options.jobs.moved.disconnect(this.onMoved);
-    this.query.dispose();
+    for (const query of [this.query, ...this.others]) {
+      query.dispose();
+    }
     this.throttler.dispose();
     super.dispose();
   }
@@ -61,8 +73,22 @@ export abstract class PageWidget<
 
   protected abstract draw(value: Commands[C]['result']): React.JSX.Element;
 
+  /** Read something beside, too, but less often. */
+  protected beside<B extends keyof Commands>(
+    command: B,
+    params: Commands[B]['params']
+  ): LiveQuery<B> {
+    const { client } = this.options;
+    const query = new LiveQuery(client, command, params, undefined, SLOW_MS);
+    query.changed.connect(this.onChanged);
+    this.others.push(query);
+    return query;
+  }
+
   protected override seen(visible: boolean): void {
-    this.query.awake = visible;
+    for (const query of [this.query, ...this.others]) {
+      query.awake = visible;
+    }
     super.seen(visible);
   }
 
@@ -85,9 +111,15 @@ export abstract class PageWidget<
   }
 
   protected readonly query: LiveQuery<C>;
+  /** What is read beside. */
+  private readonly others: Reading[] = [];
   private readonly actions: PageActions;
 
-  private readonly onMoved = (): void => this.query.refresh();
+  private readonly onMoved = (): void => {
+    for (const query of [this.query, ...this.others]) {
+      query.refresh();
+    }
+  };
 
   private readonly onChanged = (): void => {
     const { value } = this.query;

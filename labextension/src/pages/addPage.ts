@@ -42,6 +42,7 @@ export function addPage(
         content.title.label ||= kind.label;
         const widget = new MainAreaWidget({ content });
         widget.id = id;
+        widget.toolbar.hide();
         opened.set(id, args);
         widget.disposed.connect(() => opened.delete(id));
         app.shell.add(widget, 'main');

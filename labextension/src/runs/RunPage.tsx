@@ -8,6 +8,7 @@ import { STATE_ICONS } from '../icons.js';
 import { Code, Diff } from '../pages/Code.js';
 import { usePage } from '../pages/context.js';
 import { Act, CellButton, Facts, Go, Part, Refusal } from '../pages/parts.js';
+import { Table } from '../pages/Table.js';
 import { useAction } from '../pages/useAction.js';
 import { CopyButton } from '../sections/CopyButton.js';
 import { useSection } from '../sections/context.js';
@@ -37,6 +38,10 @@ export function RunPage({ run }: { run: Page }): React.JSX.Element {
   const params = Object.entries(run.params).sort(([a], [b]) =>
     a < b ? -1 : 1
   );
+  const source =
+    run.cell_id === null
+      ? trans.__('Source that ran')
+      : trans.__('Source of the cell');
   const nested = run.nested.map(({ id }) => id);
   const curves = useMemo(
     () => run.curves.map(curve => ({ metric: curve.metric, curves: [curve] })),
@@ -113,8 +118,8 @@ export function RunPage({ run }: { run: Page }): React.JSX.Element {
         </Part>
       )}
       {run.source !== null && (
-        <Part title={trans.__('Source of the cell')} testid="snapml-run-source">
-          <Code text={run.source} label={trans.__('Source of the cell')} />
+        <Part title={source} testid="snapml-run-source">
+          <Code text={run.source} label={source} />
         </Part>
       )}
       {run.diff !== null && (
@@ -247,59 +252,6 @@ function Figures(props: { figures: readonly MetricView[] }): React.JSX.Element {
         ]
       }))}
     />
-  );
-}
-
-/** A table in a frame that scrolls by itself where it is too wide. */
-export function Table(props: {
-  label: string;
-  head: readonly React.ReactNode[];
-  rows: readonly {
-    readonly key: string;
-    readonly cells: readonly React.ReactNode[];
-  }[];
-  /** Whether all but the first column are numbers. */
-  numbers?: boolean;
-}): React.JSX.Element {
-  const { label, head, rows, numbers } = props;
-  return (
-    <div
-      className="snapml-Table-frame"
-      tabIndex={0}
-      role="region"
-      aria-label={label}
-    >
-      <table
-        className={numbers ? 'snapml-Table snapml-is-numbers' : 'snapml-Table'}
-      >
-        <thead>
-          <tr>
-            {head.map((cell, index) => (
-              <th key={index} scope="col">
-                {cell}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(row => (
-            <tr key={row.key}>
-              {row.cells.map((cell, index) =>
-                index === 0 ? (
-                  <th key={index} scope="row" dir="auto">
-                    {cell}
-                  </th>
-                ) : (
-                  <td key={index} dir="auto">
-                    {cell}
-                  </td>
-                )
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
 

@@ -65,7 +65,11 @@ export class RunsSection extends SectionWidget {
     const refused = searching && query.problem instanceof CommandError;
     return (
       <RunsPanel
-        list={this.settle(refused ? this.shown : query.value)}
+        list={this.settle(
+          refused || (searching && query.value === this.before)
+            ? this.shown
+            : query.value
+        )}
         problem={refused ? null : query.problem}
         search={this.search}
         refusal={refused ? query.problem : null}
@@ -117,6 +121,8 @@ export class RunsSection extends SectionWidget {
     }
   }
 
+  /** What an earlier search had found, until this one has. */
+  private before: RunList | null = null;
   /** What was shown last: it stays below what is wrong with a search. */
   private shown: RunList | null = null;
   private settled: { from: RunList; runs: RunView[] } | null = null;
@@ -138,6 +144,7 @@ export class RunsSection extends SectionWidget {
     this.search = text;
     this.limit = FIRST;
     if (text !== '') {
+      this.before = this.found.value;
       this.found.ask({ where: toCondition(text), limit: FIRST });
     } else {
       this.latest.ask({ limit: FIRST });

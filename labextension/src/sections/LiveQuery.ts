@@ -6,7 +6,6 @@ import { CommandError } from '../api/errors.js';
 import type { Commands } from '../api/generated.js';
 import type { IClient } from '../tokens.js';
 
-/** Milliseconds between two questions while there is news. */
 const SPACING_MS = 1_000;
 const RETRY_MS = 3_000;
 /** Without news, for what changes without the ledger's knowing (the catalog is a folder of files). */
@@ -19,7 +18,9 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
     private readonly client: Pick<IClient, 'call'>,
     private readonly command: C,
     private params: Commands[C]['params'],
-    private readonly rest = REST_MS
+    private readonly rest = REST_MS,
+    /** Milliseconds between two questions while there is news. */
+    private readonly spacing = SPACING_MS
   ) {}
 
   /** The latest answer, or null before the first. */
@@ -97,7 +98,7 @@ export class LiveQuery<C extends keyof Commands> implements IDisposable {
       : this._problem !== null
         ? RETRY_MS
         : this.due
-          ? SPACING_MS
+          ? this.spacing
           : this.rest;
     const wait = Math.max(0, this.asked + pause - Date.now());
     this.timer = setTimeout(() => void this.read(), wait);

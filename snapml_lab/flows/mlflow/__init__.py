@@ -1,0 +1,1 @@
+"""MLflow's runs and models into the ledger, and ours into an MLflow store."""
