@@ -57,12 +57,18 @@ class Workspace:
             with storage_errors(self.root):
                 for folder in (self.root, self.root / "catalog", self.jobs, self.root / "artifacts"):
                     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.fresh.touch()
             replace(self.root / ".gitignore", _GITIGNORE)
 
     @property
     def project(self) -> Path:
         """The project's folder: the one that holds ``.snapml/``."""
         return self.root.parent
+
+    @property
+    def fresh(self) -> Path:
+        """There from when the folder was made until its audit has begun."""
+        return self.root / "fresh"
 
     @property
     def jobs(self) -> Path:

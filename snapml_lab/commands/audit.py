@@ -158,4 +158,8 @@ def _head(found: verification.Verification) -> str:
         told += f", {found.behind} behind." if found.behind else ": the last."
         if head.since > 1:
             told += f" It was begun at row {head.since}: what was cut off before is not known."
+        others = [former for former in head.former if former["workspace"] != head.workspace]
+        for former in others[-1:]:
+            until = clock.iso(float(former["at"]))[:19]
+            told += f" Until {until} another workspace was here, of {former['seq']} rows; it was removed or replaced."
     return f"{told} It cannot be written: {found.unwritable}." if found.unwritable else told

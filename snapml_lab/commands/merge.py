@@ -47,6 +47,7 @@ class MergeView(View):
     size: int
     collisions: list[Collision]
     left: list[str]
+    aliases: list[str]
     damaged: list[str]
 
     def text(self) -> str:
@@ -75,7 +76,7 @@ class MergeView(View):
         return [*rows, ["files", f"{self.files:,} ({self.size / 2**20:,.1f} MiB)", ""]]
 
     def _notes(self) -> list[str]:
-        notes = [f"{item.what}: {item.done}" for item in self.collisions]
+        notes = [*self.aliases, *(f"{item.what}: {item.done}" for item in self.collisions)]
         notes += [f"not brought: {line}" for line in self.left]
         notes += [f"damaged there, and left: the file with content {blob[:12]}" for blob in self.damaged]
         more = len(notes) - _MOST_LINES
@@ -104,7 +105,7 @@ def merge(ws: Workspace, other: FilePath, *, plan: bool = False, call: Call) -> 
         other=str(done.other), workspace=done.workspace, planned=plan,
         came=[Came(what=word, came=done.came.get(key, 0), here=done.here.get(key, 0)) for key, word in _WORDS.items()],
         files=done.files, size=done.size, collisions=[Collision(what=what, done=how) for what, how in done.collided],
-        left=done.left, damaged=done.damaged,
+        left=done.left, aliases=done.stand, damaged=done.damaged,
     )  # fmt: skip
 
 

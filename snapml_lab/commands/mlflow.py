@@ -4,11 +4,11 @@ from html import escape
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.models import ModelView, views
 from snapml_lab.commands.types import FilePath, ModelRef, RunId
+from snapml_lab.errors import InvalidInputError
 from snapml_lab.flows.mlflow import incoming, outgoing, registered
 from snapml_lab.governance.roles import Effect
 from snapml_lab.registry import versions
@@ -22,9 +22,9 @@ def _without_credentials(uri: str) -> str:
     """Refuse a password in a URI: what is asked is written into the audit."""
     _, _, rest = uri.partition("://")
     if "@" in rest.partition("/")[0]:
-        raise PydanticCustomError(
-            "credentials",
-            "a URI without credentials (set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or give env)",
+        raise InvalidInputError(
+            "uri: it holds a name or a password, which would be written into the audit.",
+            fix="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_URI and give env.",
         )
     return uri
 

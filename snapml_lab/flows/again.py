@@ -89,10 +89,8 @@ def find(ws: Workspace, run: Run) -> Way:
     data = [] if run.dataset is None else _blob(ws, run.dataset, "the data")
     session = provenance.session_of(ws, run.session)
     if root.job == root.id:
-        of_kernel = bool(session) and "script" not in session[0] and run.id != root.id
-        way = (
-            _of_session(ws, run, session, list(data)) if of_kernel else None
-        )  # no more of its notebook than it needs
+        of_kernel = bool(session) and "script" not in session[0] and run.session != root.session
+        way = _of_session(ws, run, session, list(data)) if of_kernel else None  # no more cells than it needs
         return way if way is not None and not way.missing else _of_job(ws, root, data)
     if session and "script" in session[0]:
         return _of_script(ws, run, session[0], data)

@@ -28,6 +28,7 @@ from snapml_lab.workspace import MERGING, Workspace
 _OVER = ", ".join(f"'{state}'" for state in sorted(ENDED))
 _TRIES = 5
 _PAUSE_SECONDS = 0.05
+_LONG_LOG_BYTES = 64 << 20
 _LEDGER_ROOM = 2
 """The rows are written to the log first, then to the ledger."""
 
@@ -43,6 +44,7 @@ class Merged:
         here: how many were here already.
         collided: what had a name or number that is taken here, and what was done about it.
         left: what stays there, and why.
+        stand: aliases that came, and what stands under them.
         files: how many blobs came.
         size: their bytes.
         damaged: blobs there that are not what they are called.
@@ -54,6 +56,7 @@ class Merged:
     here: dict[str, int]
     collided: list[tuple[str, str]]
     left: list[str]
+    stand: list[str]
     files: int
     size: int
     damaged: list[str]
@@ -98,6 +101,7 @@ def merge(ws: Workspace, other: str, say: Say) -> Merged:
         joined = merge_catalog.bring_versions(ws, theirs, dry=False)
         say(0.8, "writing the ledger")
         brought = _bring(ws, there, joined, dry=False)
+        _shorten_log(ws)
         declared = merge_catalog.bring_declared(ws, theirs, brought, dry=False)
         if declared[0] or any(item.came for item in joined.values()):
             with ws.ledger.write() as connection:
@@ -161,6 +165,14 @@ def _bring(ws: Workspace, there: Other, joined: dict[str, merge_catalog.Joined],
     return brought
 
 
+def _shorten_log(ws: Workspace) -> None:
+    """Give the disk back what a large transaction took of it for SQLite's log; where somebody reads it, it stays."""
+    log = ws.root / "ledger.db-wal"
+    if log.exists() and log.stat().st_size > _LONG_LOG_BYTES:
+        with contextlib.suppress(sqlite3.OperationalError):
+            ws.ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _missing(ws: Workspace, there: Other) -> list[Blob]:
     return merge_files.missing(ws.blobs, there.root / "artifacts", there.seen.root / "artifacts")
 
@@ -187,7 +199,7 @@ def _folders(ws: Workspace, there: Other) -> _Folders:
     whole = [
         (there.root / "jobs" / job, ws.jobs / job)
         for job, known in jobs
-        if (there.root / "jobs" / job).is_dir() and (known or not (ws.jobs / job).exists())
+        if _is_folder(there.root / "jobs" / job) and (known or not (ws.jobs / job).exists())
     ]
     alive = []
     for run, known, state in runs:
@@ -196,9 +208,13 @@ def _folders(ws: Workspace, there: Other) -> _Folders:
             continue
         if state == "running":
             alive.append((source, target))
-        elif source.is_dir() and (known or not target.exists()):
+        elif _is_folder(source) and (known or not target.exists()):
             whole.append((source, target))
     return _Folders(whole, alive)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _bring_folders(ws: Workspace, folders: _Folders, say: Say) -> None:
@@ -223,13 +239,6 @@ def _merged(
     came["declared"], here["declared"] = declared
     size = sum(blob.size for blob in blobs if blob.sha256 not in set(damaged))
     return Merged(
-        there.root,
-        there.id,
-        came,
-        here,
-        brought.collided,
-        brought.left,
-        len(blobs) - len(damaged),
-        size,
-        damaged,
-    )
+        other=there.root, workspace=there.id, came=came, here=here, collided=brought.collided, left=brought.left,
+        stand=brought.stand, files=len(blobs) - len(damaged), size=size, damaged=damaged,
+    )  # fmt: skip

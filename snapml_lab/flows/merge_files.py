@@ -133,6 +133,14 @@ def check_room(root: Path, needed: int) -> None:
         )
 
 
+def unreadable(path: Path) -> StorageError:
+    """Return the error of something of the other workspace that this account may not read."""
+    return StorageError(
+        f"{path} cannot be read by this account; nothing was merged.",
+        fix=f"Merge as the account that owns it, or make it readable: chmod -R a+rX {path}",
+    )
+
+
 def make_durable(root: Path) -> None:
     """Wait until all that was written to the file system of ``root`` is on the disk (syncfs(2))."""
     descriptor = os.open(root, os.O_RDONLY)
@@ -200,6 +208,8 @@ def _read(source: IO[bytes]) -> bytes | None:
 
 
 def _copy_tree(source: Path, target: Path, leave: frozenset[str]) -> None:
+    if not os.access(source, os.R_OK | os.X_OK):
+        raise unreadable(source)
     with os.scandir(source) as entries:
         for entry in entries:
             if entry.name in leave or entry.is_symlink():
@@ -208,4 +218,6 @@ def _copy_tree(source: Path, target: Path, leave: frozenset[str]) -> None:
                 (target / entry.name).mkdir(mode=0o700)
                 _copy_tree(Path(entry.path), target / entry.name, frozenset())
             elif entry.is_file():
+                if not os.access(entry.path, os.R_OK):
+                    raise unreadable(Path(entry.path))
                 shutil.copy2(entry.path, target / entry.name)

@@ -42,15 +42,16 @@ FOUND = f"ours.state = 'lost' AND theirs.state IN {_SEEN}"
 
 @dataclass
 class Brought:
-    """What came and what was here, by what it is; what collided, what stayed there, and the numbers models have here.
+    """What came and what was here, by what it is; what collided, what stayed there.
 
-    ``models`` maps a model's name and number there to its number here.
+    ``stand``: the aliases that came; ``models``: a model's name and number there to its number here.
     """
 
     came: Counter[str] = field(default_factory=Counter)
     here: Counter[str] = field(default_factory=Counter)
     collided: list[tuple[str, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    stand: list[str] = field(default_factory=list)
     models: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def renamed(self, reference: str) -> str:
@@ -372,6 +373,7 @@ def _aliases(connection: sqlite3.Connection, done: Brought, numbers: _Numbers) -
                 {**dict(row), "version": version},
             )
             done.came["aliases"] += 1
+            done.stand.append(f"{alias} of {kind}:{name} is {name}@{version}, as was decided there")
 
 
 def _audits(connection: sqlite3.Connection, done: Brought, other: str) -> None:

@@ -5,6 +5,8 @@ itself would at its next look.
 """
 
 import contextlib
+import os
+import re
 import shutil
 import sqlite3
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from snapml_lab.errors import InvalidInputError, NotFoundError, StoreDamagedError
+from snapml_lab.flows import merge_files
 from snapml_lab.jobs import outcome
 from snapml_lab.jobs.folder import JobFolder, read_exit
 from snapml_lab.jobs.model import LIVE
@@ -27,6 +30,7 @@ from snapml_lab.workspace import FOLDER, VARIABLE, Workspace
 _TRIES = 5
 _STILL_SECONDS = 0.05
 """A file that was written so lately could be written again without its time telling (the kernel's clock ticks each 4 ms)."""
+_PLAIN = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _NAMED = 4
 """The schema since which a ledger has an id."""
 
@@ -58,6 +62,7 @@ def locate(place: str, ws: Workspace) -> Path:
     Raises:
         NotFoundError: there is no workspace.
         InvalidInputError: it is the one to merge into.
+        StorageError: this account may not read it.
     """
     named = Path(place).expanduser()
     if not named.exists() and (ws.project / named).exists():
@@ -68,6 +73,8 @@ def locate(place: str, ws: Workspace) -> Path:
             f"There is no workspace in {named}.",
             fix="Give a project's folder that has .snapml in it, or that one.",
         )
+    if not all(os.access(path, os.R_OK) for path in (root, root / "ledger.db") if path.exists()):
+        raise merge_files.unreadable(root)
     if root == ws.root or (ws.root.exists() and root.samefile(ws.root)):
         raise InvalidInputError.of("other", place, "another workspace than this one")
     return root
@@ -97,6 +104,7 @@ def opened(ws: Workspace, place: str) -> Iterator[Other]:
             version = _checked(root, scratch / "ledger.db")
             seen = Workspace(scratch)
             workspace = _named(seen.ledger, version)
+            _check_places(seen.ledger, root)
             _settle(seen)
             live.catch_up(seen)
             _verify(seen.ledger, root)
@@ -194,6 +202,18 @@ def _named(ledger: Ledger, version: int) -> str:
     row = ledger.row("SELECT workspace FROM meta")
     assert row is not None
     return str(row["workspace"])
+
+
+def _check_places(ledger: Ledger, root: Path) -> None:
+    """Refuse ids that are no names of folders, and folders that are links: what is read must lie inside."""
+    rows = ledger.rows(
+        "SELECT 'jobs' AS place, id, state FROM jobs UNION ALL SELECT 'runs', id, state FROM runs WHERE state IS NOT NULL"
+    )
+    for row in rows:
+        if not _PLAIN.fullmatch(row["id"]):
+            raise _damaged(root, f"{row['id'][:80]!r} is no id")
+        if row["state"] in (*LIVE, "queued") and (root / row["place"] / row["id"]).is_symlink():
+            raise _damaged(root, f"the folder of {row['id']} is a link")
 
 
 def _settle(seen: Workspace) -> None:

@@ -225,7 +225,7 @@ def _of_onnx(opened: Any, names: list[str] | None, wish: Wish) -> tuple[Signatur
 def _zeros(signature: Signature) -> Any:
     import pandas as pd
 
-    return pd.DataFrame({name: ["" if kind == "object" else 0] for name, kind in signature.types.items()})
+    return pd.DataFrame({name: ["" if signature.types[name] == "object" else 0] for name in signature.order})
 
 
 def _language(ws: Workspace, path: Path, found: formats.Found, wish: Wish, folder: Path) -> Ready:

@@ -50,7 +50,7 @@ class Head:
         at: when it was written, in seconds since the epoch.
         path: the workspace's path, for people.
         merged: the same of workspaces merged into this one: id to number and hash.
-        former: heads that a person gave up by adopting what was found.
+        former: heads that were given up: a person adopted what was found, or a workspace was made where one was removed.
     """
 
     workspace: str
@@ -144,6 +144,7 @@ def trail(ws: Workspace, head: Head | None) -> Trail:
 def advance(ws: Workspace, workspace: str, seq: int, sha256: str) -> str | None:
     """Move the head to a row that was committed, if it follows what the head names; return why it could not be written.
 
+    A workspace that was made anew, where one was removed, begins a head of its own; the one before stays among the former.
     Nothing is raised: what a command did is done, and :func:`~snapml_lab.governance.verification.verify` says how far the
     head is behind.
     """
@@ -151,9 +152,11 @@ def advance(ws: Workspace, workspace: str, seq: int, sha256: str) -> str | None:
         path = _place(ws)
         with _held():
             known = _read(path)
-            if known is None:
-                _replace(path, Head(workspace, seq, sha256, seq, clock.now(), str(ws.root)))
+            if known is None or (known.workspace != workspace and ws.fresh.exists()):
+                former = [] if known is None else _formerly(known)
+                _replace(path, Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former))
                 _note(path, workspace, seq, sha256, anew=True)
+                ws.fresh.unlink(missing_ok=True)
             elif known.workspace == workspace and known.seq < seq and _follows(ws, known):
                 _overwrite(path, replace(known, seq=seq, sha256=sha256, at=clock.now()))
                 _note(path, workspace, seq, sha256)
@@ -185,14 +188,17 @@ def adopt(ws: Workspace, workspace: str, seq: int, sha256: str) -> Head:
             known = _read(path)
         except DamagedError:
             known = None
-        former = [] if known is None else known.former
-        if known is not None:
-            former = [*former, {name: getattr(known, name) for name in _MOVING}]
-        head = Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former[-_FORMER:])
+        former = [] if known is None else _formerly(known)
+        head = Head(workspace, seq, sha256, seq, clock.now(), str(ws.root), {}, former)
         _replace(path, head)
         if seq:
             _note(path, workspace, seq, sha256, anew=True)
     return head
+
+
+def _formerly(known: Head) -> list[dict[str, Any]]:
+    """Return the former heads with the one that becomes one of them."""
+    return [*known.former, {name: getattr(known, name) for name in _MOVING}][-_FORMER:]
 
 
 def owe(ws: Workspace, line: dict[str, Any]) -> None:

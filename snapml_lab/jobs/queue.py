@@ -19,10 +19,10 @@ from snapml_lab.jobs import events, gpus, leases, processes
 from snapml_lab.jobs.folder import JobFolder, is_copy, reserve_lock
 from snapml_lab.jobs.model import LIVE, Job, State, Work
 from snapml_lab.jobs.tick import since_tick, tick
-from snapml_lab.store.files import replace_json, storage_errors
+from snapml_lab.store.files import is_locked, replace_json, storage_errors
 from snapml_lab.store.ledger import bump
 from snapml_lab.tracking import record
-from snapml_lab.workspace import Workspace
+from snapml_lab.workspace import MERGING, Workspace
 
 _CARRIED = (
     "PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ",
@@ -148,6 +148,8 @@ def _check_room(work: Work) -> None:
 def clear_leftovers(ws: Workspace) -> int:
     """Remove what a process killed while it began something left: folders without a job or run, an hour old; return how many."""
     removed = 0
+    if is_locked(str(ws.root / MERGING)):  # the folders that are brought have no rows yet
+        return removed
     for table, place in (("jobs", ws.jobs), ("runs", ws.runs)):
         for folder in place.iterdir() if place.is_dir() else ():
             with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from snapml_lab import clock
 from snapml_lab.errors import NotFoundError
+from snapml_lab.governance import promotions
 from snapml_lab.registry import lineage, standing
 from snapml_lab.registry.card_view import Card, Measured, Row, Section
 from snapml_lab.registry.versions import ModelVersion
@@ -18,6 +19,7 @@ from snapml_lab.workspace import Workspace
 
 _SHOWN_PARAMS = 60
 _SHOWN_EVALS = 10
+_SHOWN_PROMOTIONS = 50
 _SHOWN_CELLS = 200
 _TOLD = frozenset({
     "metric", "rows", "score", "low", "high", "baseline", "improvement", "improvement_low", "improvement_high", "p_value",
@@ -239,22 +241,24 @@ def _params(model: ModelVersion, run: Run | None) -> Section | None:
 def _standing(ws: Workspace, model: ModelVersion) -> Section:
     on = standing.aliases(ws.ledger, [model]).get((model.name, model.version), [])
     rows = [Row(name="aliases", value=", ".join(on) or "none")]
-    for asked in standing.promotions(ws.ledger, model):
-        comment = f": {asked.comment}" if asked.comment else ""
-        rows.append(
-            Row(
-                name=clock.iso(asked.at)[:19],
-                value=f"{asked.actor} asked for {asked.target}, now {asked.state}{comment}",
-            )
-        )
+    asked = promotions.latest(
+        ws.ledger, of=f"{standing.KIND}:{model.reference}", state=None, limit=_SHOWN_PROMOTIONS
+    )
+    for item in reversed(asked):
+        told = f"{item.actor} asked for {item.target}, {item.state}"
+        rows.append(Row(name=clock.iso(item.at)[:19], value=_commented(told, item.comment)))
         rows += [
             Row(
                 name=clock.iso(word.at)[:19],
-                value=f"{word.actor} ({word.role}): {word.decision}{f': {word.comment}' if word.comment else ''}",
+                value=_commented(f"{word.actor} ({word.role}): {word.decision}", word.comment),
             )
-            for word in asked.decisions
+            for word in item.decisions
         ]
     return Section(title="Aliases and approvals", rows=rows)
+
+
+def _commented(told: str, comment: str) -> str:
+    return f"{told}: {comment}" if comment else told
 
 
 def _limits(ws: Workspace, model: ModelVersion, run: Run | None) -> list[str]:

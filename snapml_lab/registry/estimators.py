@@ -45,7 +45,7 @@ def sign(model: Any, example: "pd.DataFrame | None", target: str) -> tuple[Signa
     numeric = [name for name, kind in types.items() if kind.lower().startswith(("int", "uint", "float"))]
     times = [name for name, kind in types.items() if kind.startswith("datetime64")]
     words = [name for name in types if name not in numeric and name not in times]
-    return Signature(numeric, times, words, {}, target, classes, types, array=not named), task
+    return Signature(numeric, times, words, {}, target, classes, columns, types, array=not named), task
 
 
 def _check(model: Any) -> None:

@@ -125,4 +125,4 @@ def sign(model: OnnxModel, names: list[str] | None, target: str) -> Signature:
         types = dict.fromkeys(names or [f"x{i}" for i in range(width)], _TYPES[inputs[0].type])
     numeric = [name for name, kind in types.items() if kind != "object"]
     words = [name for name, kind in types.items() if kind == "object"]
-    return Signature(numeric, [], words, {}, target, [], types)
+    return Signature(numeric, [], words, {}, target, [], list(types), types)

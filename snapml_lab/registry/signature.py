@@ -24,8 +24,9 @@ class Signature:
         left_out: column to reason.
         target: what is predicted.
         classes: the target's classes as text, in the model's order; empty for regression.
-        types: of a model a person brought: each column it reads, in its order, to pandas' name of the column's type;
-            columns are then given to it in these types, and not prepared as ``automl`` prepares them.
+        order: of a model a person brought: the columns it reads, in its order; they are then given to it in their
+            ``types``, and not prepared as ``automl`` prepares them.
+        types: each of those columns to pandas' name of its type.
         array: whether such a model was fitted on an array without names of columns.
     """
 
@@ -35,13 +36,14 @@ class Signature:
     left_out: dict[str, str]
     target: str
     classes: list[str]
+    order: list[str] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
     array: bool = False
 
     @property
     def columns(self) -> list[str]:
         """The columns a model reads, in its order."""
-        return list(self.types) or [*self.numeric, *self.times, *self.categorical]
+        return self.order or [*self.numeric, *self.times, *self.categorical]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -62,8 +64,10 @@ def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
             "data", f"no column {missing[0]!r}", f"the columns {', '.join(signature.columns[:12])}"
         )
     columns: dict[str, pd.Series] = {}
-    if signature.types:
-        columns = {name: _typed(frame[name], name, kind) for name, kind in signature.types.items()}
+    if signature.order:
+        columns = {
+            name: _typed(frame[name], name, signature.types.get(name, ANY)) for name in signature.order
+        }
         return pd.DataFrame(columns, index=frame.index)
     for name in signature.numeric:
         values = _numbers(frame[name], name).astype("float64")

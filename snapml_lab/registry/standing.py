@@ -1,7 +1,6 @@
-"""Where model versions stand: the aliases on them, and what was asked and decided about them. Standard library only."""
+"""Where model versions stand: the aliases on them, and what became of the newest wish to promote each. Standard library only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from snapml_lab.registry.versions import ModelVersion
 from snapml_lab.store.ledger import Ledger
@@ -10,32 +9,6 @@ KIND = "model"
 """What promotions and aliases call a model version."""
 REGISTERED = "registered"
 """The stage of a version nobody has asked to promote."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One person's word on a promotion. ``at``: seconds since the epoch."""
-
-    actor: str
-    role: str
-    decision: str
-    comment: str
-    at: float
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A wish to put an alias on a version, and what came of it. Times are seconds since the epoch."""
-
-    id: str
-    target: str
-    state: str
-    author: str
-    actor: str
-    comment: str
-    at: float
-    decided_at: float | None
-    decisions: list[Decision] = field(default_factory=list)
 
 
 def aliases(ledger: Ledger, models: Sequence[ModelVersion]) -> dict[tuple[str, int], list[str]]:
@@ -56,24 +29,6 @@ def stages(ledger: Ledger, models: Sequence[ModelVersion]) -> dict[tuple[str, in
         KIND, *{model.name for model in models},
     )  # fmt: skip
     return {(row["name"], int(row["version"])): row["state"] for row in rows}
-
-
-def promotions(ledger: Ledger, model: ModelVersion) -> list[Promotion]:
-    """Return what was asked about a version, oldest first, with the decisions on each."""
-    names = [name for name in Promotion.__dataclass_fields__ if name != "decisions"]
-    found = [
-        Promotion(**{name: row[name] for name in names})
-        for row in ledger.rows(
-            "SELECT * FROM promotions WHERE kind = ? AND name = ? AND version = ? ORDER BY id",
-            KIND, model.name, str(model.version),
-        )
-    ]  # fmt: skip
-    for promotion in found:
-        for row in ledger.rows("SELECT * FROM decisions WHERE promotion = ? ORDER BY at", promotion.id):
-            promotion.decisions.append(
-                Decision(**{name: row[name] for name in Decision.__dataclass_fields__})
-            )
-    return found
 
 
 def _marks(models: Sequence[ModelVersion]) -> str:

@@ -10,7 +10,7 @@ _DIM = "var(--jp-ui-font-color2,#757575)"
 _LINE = "var(--jp-border-color1,#bdbdbd)"
 _BOX = "var(--jp-layout-color2,#f5f5f5)"
 _ACCENT = "var(--jp-brand-color1,#1976d2)"
-_LABEL, _DETAIL = 23, 28
+_LABEL, _DETAIL = 22, 25
 
 
 @dataclass(frozen=True)

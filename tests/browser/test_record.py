@@ -212,3 +212,64 @@ def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
     lab.page.wait_for_timeout(1.5 * SECONDS)
     lab.reload()
     expect(page.get_by_role("heading", name="long one")).to_be_visible()
+
+
+def test_all_of_it_works_by_keys(lab: Lab) -> None:
+    lab.open("record.ipynb")
+    close_others(lab, "Runs")
+    runs = section(lab, "Runs")
+    expect(run_row(runs, "baseline")).to_have_count(1)
+    runs.get_by_test_id("snapml-runs-search").focus()
+    lab.page.keyboard.type("forest")
+    lab.page.keyboard.press("Enter")
+    expect(runs.get_by_test_id("snapml-run")).to_have_count(2)
+    for _ in range(2):
+        lab.press_until("[data-testid=snapml-run-mark]")
+        lab.page.keyboard.press("Space")
+    lab.press_until("[data-testid=snapml-runs-compare]", "Shift+Tab")
+    lab.page.keyboard.press("Enter")
+    expect(lab.page.get_by_test_id("snapml-compare-page")).to_contain_text("2 runs compared")
+
+    runs.get_by_test_id("snapml-runs-search").focus()
+    lab.press_until("[data-testid=snapml-run-open]")
+    lab.page.keyboard.press("Enter")
+    page = lab.page.get_by_test_id("snapml-run-page")
+    chart = page.get_by_test_id("snapml-chart").first
+    expect(chart).to_be_visible()
+    lab.press_until("[data-testid=snapml-chart]")
+    lab.page.keyboard.press("PageDown")
+    for _ in range(3):
+        lab.page.keyboard.press("Shift+PageDown")
+    lab.page.keyboard.press("Enter")
+    expect(page.get_by_test_id("snapml-chart-all").first).to_be_visible()
+    lab.page.keyboard.press("Escape")
+    expect(page.get_by_test_id("snapml-chart-all")).to_have_count(0)
+
+
+def test_a_run_says_what_became_of_its_cell(lab: Lab) -> None:
+    lab.server.write(
+        "edited.ipynb", LOAD, "rate = 1", RUNS.format(lr=0.5, depth=1, model="tree", name="edited", steps=3)
+    )
+    lab.open("edited.ipynb")
+    for index in (0, 1, 2):
+        lab.run(index)
+        lab.done(index)
+    lab.cell(1).locator(".cm-content").click()
+    lab.page.keyboard.press("End")
+    lab.page.keyboard.type("0")
+    lab.run(1)
+    lab.cell(2).locator(".cm-content").click()
+    lab.page.keyboard.press("Control+End")
+    lab.page.keyboard.type("# and more")
+    lab.save()
+    close_others(lab, "Runs")
+    runs = section(lab, "Runs")
+    run_row(runs, "edited").get_by_test_id("snapml-run-open").click()
+    page = lab.page.get_by_test_id("snapml-run-page")
+    expect(page.get_by_test_id("snapml-run-since")).to_be_visible()
+    lab.portraits("run-edited")
+    run_row(runs, "search").get_by_test_id("snapml-run-open").click()
+    expect(page.get_by_test_id("snapml-run-nested").get_by_role("row")).to_have_count(4)
+    lab.shot("run-nested")
+    page.get_by_test_id("snapml-nested-compare").click()
+    expect(lab.page.get_by_test_id("snapml-compare-page")).to_contain_text("3 runs compared")

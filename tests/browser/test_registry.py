@@ -12,7 +12,8 @@ pytestmark = pytest.mark.browser
 MARKUP = "<img src=x onerror=\"alert('comment')\"><b>bold</b>"
 LOAD = "%load_ext snapml_lab"
 SEARCH = "%snapml automl flowers.csv --target target --time 3 --name flowers"
-POLICY = "%snapml policies set model --approvers 1 --own"
+POLICY = "%snapml policies set model --approvers 1"
+OWN = f"{POLICY} --own"
 
 
 def section(lab: Lab, name: str) -> Locator:
@@ -27,12 +28,12 @@ def section(lab: Lab, name: str) -> Locator:
 
 
 def test_a_model_is_promoted_and_decided_on(lab: Lab) -> None:
-    lab.server.write("registry.ipynb", LOAD, SEARCH, SEARCH, POLICY)
+    lab.server.write("registry.ipynb", LOAD, SEARCH, SEARCH, POLICY, OWN)
     lab.open()
     expect(section(lab, "Approvals").get_by_test_id("snapml-approvals-none")).to_contain_text(
         "%snapml promote"
     )
-    lab.portraits("approvals-none")
+    lab.shot("approvals-none-light")
     lab.open("registry.ipynb")
     for index in range(4):
         lab.run(index)
@@ -70,13 +71,20 @@ def test_a_model_is_promoted_and_decided_on(lab: Lab) -> None:
     expect(
         lab.page.locator(".snapml-Sidebar .lm-AccordionPanel-title", has_text="Approvals (1)")
     ).to_be_visible()
+    expect(request.get_by_test_id("snapml-approval-barred")).to_contain_text("may not approve their own")
+    expect(request.get_by_test_id("snapml-approve")).to_have_attribute("aria-disabled", "true")
     lab.portraits("approval-waiting")
+    lab.page.get_by_role("tab", name="registry.ipynb").click()
+    lab.run(4)
+    lab.done(4)
+    lab.page.get_by_role("tab", name="flowers@1 → champion").click()
+    expect(request.get_by_test_id("snapml-approval-barred")).to_have_count(0)
     request.get_by_test_id("snapml-approval-comment").fill("measured on held-out rows")
     request.get_by_test_id("snapml-approve").click()
     expect(request.get_by_test_id("snapml-approval-state")).to_contain_text("Applied")
     expect(request.get_by_test_id("snapml-approval-decisions")).to_contain_text("measured on held-out rows")
     expect(approvals.get_by_test_id("snapml-approval")).to_contain_text("Applied")
-    lab.portraits("approval-applied")
+    lab.shot("approval-applied-light")
     request.get_by_test_id("snapml-approval-model").click()
     expect(page.get_by_test_id("snapml-model-aliases")).to_have_text("champion")
     expect(page.get_by_test_id("snapml-model-promotions")).to_contain_text("champion")

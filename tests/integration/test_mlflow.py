@@ -25,8 +25,6 @@ from snapml_lab.workspace import Workspace
 pytestmark = pytest.mark.slow
 
 REPO = Path(__file__).resolve().parents[2]
-MLFLOW = ("mlflow==3.17.2", "scikit-learn==1.9.1", "skops==0.16.0")
-"""The newest whose parts are all in the registry (3.18.0 needs an mlflow-skinny that is not)."""
 _SIDE = Path(__file__).with_name("mlflow_side.py")
 
 Ask = Callable[..., Any]
@@ -37,10 +35,10 @@ def python() -> str:
     """The interpreter of an environment with MLflow, made once, where the benchmarks keep their rivals'."""
     sys.path.insert(0, str(REPO / "benchmarks"))
     try:
-        from rivals import environment
+        from rivals import mlflow_python
     finally:
         sys.path.pop(0)
-    return environment("mlflow", *MLFLOW)
+    return mlflow_python()
 
 
 @pytest.fixture(scope="session")

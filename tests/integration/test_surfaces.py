@@ -85,6 +85,10 @@ CASES = {
         "target": "kind",
         "note": "brought",
     },
+    "models export": {"model": SEARCH, "to": "sqlite:///theirs.db"},
+    "models import": {"uri": "sqlite:///theirs.db", "model": "cancer@champion"},
+    "runs export": {"run": SEARCH, "to": "mlruns"},
+    "runs import": {"uri": "sqlite:///theirs.db", "experiment": "Default", "trust": True},
     "merge": {"other": "far/away", "plan": True},
     "models card": {"model": f"{SEARCH}@1"},
     "models lineage": {"model": SEARCH},
@@ -155,10 +159,14 @@ REFUSED = {
     "finetune",
     "jobs priority",
     "leases free",
+    "models export",
+    "models import",
     "models merge",
     "reject",
     "runs reproduction",
     "training",
+    "runs export",
+    "runs import",
 }
 """Their answers here are errors, the same through each mouth; what they do with a language model or a GPU has tests of its
 own."""
@@ -192,6 +200,7 @@ MISTAKES = {
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
+    "a password in a URI": ("runs import", {"uri": "https://me:pass@example.org"}, "invalid_input"),
     "a pickle nobody trusts": ("models add", {"model": "model.pkl", "name": "p"}, "unsafe_file"),
     "a model that is not there": ("models add", {"model": "absent.skops"}, "not_found"),
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),

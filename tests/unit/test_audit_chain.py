@@ -306,6 +306,24 @@ def test_another_ledger_in_its_place_is_told_until_it_is_adopted(ws: Workspace):
     assert heads.read(other).former[0]["seq"] == 10
 
 
+def test_a_workspace_made_where_one_was_removed_holds_and_says_that_another_was_here(ws: Workspace):
+    grow(ws, 10)
+    ws.ledger.close()
+    shutil.rmtree(ws.root)
+    other = Workspace(ws.root)
+    grow(other, 3)
+    assert verification.verify(other).ok
+    assert "another workspace was here, of 10 rows" in ask(other, "audit verify").text()
+    other.ledger.close()
+    for path in ws.root.glob("ledger.db*"):
+        path.unlink()
+    last = Workspace(ws.root)
+    grow(last, 3)
+    assert set(said(last)) == {Fault.REPLACED}, (
+        "that holds for a folder made anew, not for a ledger put in its place"
+    )
+
+
 def test_a_moved_workspace_is_told_as_such_and_begins_a_head_with_its_next_change(
     ws: Workspace, tmp_path: Path
 ):

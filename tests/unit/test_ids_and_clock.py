@@ -109,3 +109,21 @@ def test_what_is_said_is_near_the_duration(seconds: float):
 def test_an_instant_is_written_in_utc_to_the_millisecond():
     assert clock.iso(0) == "1970-01-01T00:00:00.000Z"
     assert clock.iso(1_700_000_000.1235) == "2023-11-14T22:13:20.123Z"
+
+
+@given(st.integers(0, (1 << 48) - 1), st.integers(0, (1 << 48) - 1), st.text(), st.text())
+def test_the_id_of_a_thing_named_elsewhere_is_always_the_same_and_sorts_by_its_moment(
+    first, second, name, other
+):
+    made = ids.of(first, name)
+    assert ids.is_id(made)
+    assert made == ids.of(first, name)
+    assert (made == ids.of(first, other)) == (name == other)
+    if first != second:
+        assert (made < ids.of(second, other)) == (first < second)
+
+
+def test_it_sorts_among_those_made_here_at_that_moment():
+    before = ids.new()
+    made = ids.of(clock.now_ms() + 1, "elsewhere")
+    assert before < made < ids.of(clock.now_ms() + 1000, "later")

@@ -1219,6 +1219,7 @@ export interface MergeParams {
  * What a merge brought, or with ``planned`` would bring. ``size`` is in bytes, of ``files`` that were not here.
  */
 export interface MergeView {
+  aliases: string[];
   came: Came[];
   collisions: Collision[];
   damaged: string[];

@@ -68,7 +68,7 @@ export function ApprovalPage(props: {
               'No check is asked for. A policy can ask for some, for every model that is to be %1:',
               item.target
             )}{' '}
-            <code>%snapml policies set model</code>
+            <code>%snapml policies set model --need …</code>
           </p>
         ) : (
           <ul className="snapml-Checks">

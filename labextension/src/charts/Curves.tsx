@@ -4,6 +4,7 @@ import React, { useEffect, useMemo, useState } from 'react';
 import type { CurveList, CurveView } from '../api/generated.js';
 import { useSection } from '../sections/context.js';
 import { Problem } from '../sections/Problem.js';
+import { formatCount } from '../sections/words.js';
 import { LineChart } from './LineChart.js';
 import type { Span } from './scale.js';
 
@@ -75,7 +76,7 @@ function CurveChart(props: {
       <figcaption>
         <strong dir="auto">{list.metric}</strong>
         <span className="snapml-Row-aside">
-          {trans._n('%1 point', '%1 points', many)}
+          {trans._n('%2 point', '%2 points', many, formatCount(many))}
         </span>
         {range !== null && (
           <button

@@ -251,7 +251,7 @@ export function LineChart(props: LineChartProps): React.JSX.Element {
             className="snapml-Chart-name"
             data-dim={active !== null && active !== curve.run}
           >
-            <Swatch hue={hues[index]} />
+            <Swatch hue={hues[index]} of={hues.length} />
             {curves.length > 1 && (
               <span className="snapml-Chart-run" dir="auto" title={curve.name}>
                 {curve.name}
@@ -345,11 +345,15 @@ function hueOf(
     : strokeOf(hues[index]);
 }
 
-/** How a run's lines look. */
-export function Swatch({ hue }: { hue: number }): React.JSX.Element {
-  return (
+/** How a run's lines look; nothing where there are too many to tell them apart. */
+export function Swatch(props: {
+  hue: number;
+  /** How many runs there are. */
+  of: number;
+}): React.JSX.Element | null {
+  return props.of > MOST_HUES ? null : (
     <svg className="snapml-Swatch" width={16} height={8} aria-hidden>
-      <line x1={1} x2={15} y1={4} y2={4} style={strokeOf(hue)} />
+      <line x1={1} x2={15} y1={4} y2={4} style={strokeOf(props.hue)} />
     </svg>
   );
 }

@@ -81,9 +81,14 @@ export function ParallelChart(props: ParallelChartProps): React.JSX.Element {
                 y={30}
                 textAnchor="middle"
               >
-                {axis.kind === 'param'
-                  ? trans.__('parameter')
-                  : trans.__('figure')}
+                {[
+                  axis.kind === 'param'
+                    ? trans.__('parameter')
+                    : trans.__('figure'),
+                  axis.bent ? trans.__('log') : ''
+                ]
+                  .filter(Boolean)
+                  .join(', ')}
               </text>
             </g>
           ))}

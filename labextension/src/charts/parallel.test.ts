@@ -18,6 +18,7 @@ describe('an axis', () => {
 
   it('places what is spread by factors by its logarithm', () => {
     const axis = axisOf(item('lr', '1e-4', '1e-3', '1e-2'));
+    assert.equal(axis.bent, true);
     assert.ok(Math.abs((axis.places[1] ?? 0) - 0.5) < 1e-9);
   });
 

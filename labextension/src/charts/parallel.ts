@@ -10,6 +10,8 @@ const SYSTEM = 'system/';
 export interface Axis {
   readonly kind: string;
   readonly name: string;
+  /** Whether places go by the logarithm. */
+  readonly bent: boolean;
   /** Where each run stands, from 0 (bottom) to 1; null where it has no value. */
   readonly places: readonly (number | null)[];
   readonly marks: readonly { readonly at: number; readonly words: string }[];
@@ -41,7 +43,7 @@ function asNumber(text: string): number | null {
 
 function ofNumbers(
   values: readonly (number | null)[]
-): Pick<Axis, 'places' | 'marks'> {
+): Pick<Axis, 'bent' | 'places' | 'marks'> {
   const known = values.filter(value => value !== null);
   const low = Math.min(...known);
   const high = Math.max(...known);
@@ -62,6 +64,7 @@ function ofNumbers(
     )
     .filter((mark, index, all) => index === 0 || mark.at > all[index - 1].at);
   return {
+    bent,
     places: values.map(value => (value === null ? null : at(value))),
     marks
   };
@@ -69,11 +72,12 @@ function ofNumbers(
 
 function ofWords(
   values: readonly (string | null)[]
-): Pick<Axis, 'places' | 'marks'> {
+): Pick<Axis, 'bent' | 'places' | 'marks'> {
   const words = [...new Set(values.filter(value => value !== null))].sort();
   const at = (word: string): number =>
     words.length > 1 ? words.indexOf(word) / (words.length - 1) : 0.5;
   return {
+    bent: false,
     places: values.map(value => (value === null ? null : at(value))),
     marks: words.map(word => ({ at: at(word), words: word }))
   };

@@ -66,7 +66,7 @@ export function ComparePage(props: {
               onFocus={() => setActive(run.id)}
               onBlur={() => setActive(null)}
             >
-              <Swatch hue={index} />
+              <Swatch hue={index} of={runs.length} />
               <Go onClick={() => openRun(run.id)}>{run.name}</Go>
             </li>
           ))}
@@ -184,7 +184,8 @@ function Differences(props: {
                 onPointerEnter={() => onActive(run.id)}
                 onPointerLeave={() => onActive(null)}
               >
-                <Swatch hue={index} /> <span dir="auto">{run.name}</span>
+                <Swatch hue={index} of={runs.length} />{' '}
+                <span dir="auto">{run.name}</span>
               </th>
             ))}
           </tr>

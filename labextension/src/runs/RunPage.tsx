@@ -38,6 +38,10 @@ export function RunPage({ run }: { run: Page }): React.JSX.Element {
   const params = Object.entries(run.params).sort(([a], [b]) =>
     a < b ? -1 : 1
   );
+  const source =
+    run.cell_id === null
+      ? trans.__('Source that ran')
+      : trans.__('Source of the cell');
   const nested = run.nested.map(({ id }) => id);
   const curves = useMemo(
     () => run.curves.map(curve => ({ metric: curve.metric, curves: [curve] })),
@@ -114,8 +118,8 @@ export function RunPage({ run }: { run: Page }): React.JSX.Element {
         </Part>
       )}
       {run.source !== null && (
-        <Part title={trans.__('Source of the cell')} testid="snapml-run-source">
-          <Code text={run.source} label={trans.__('Source of the cell')} />
+        <Part title={source} testid="snapml-run-source">
+          <Code text={run.source} label={source} />
         </Part>
       )}
       {run.diff !== null && (
