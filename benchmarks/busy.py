@@ -109,7 +109,10 @@ def _gateway() -> Iterator[tuple[Any, int, str]]:
 
 @contextlib.contextmanager
 def _at_work(ws: Any, name: str, label: str) -> Iterator[None]:
-    """Have eight processes log, or burn, for the length of the block, after a second of it; or nothing."""
+    """Have eight processes log, or burn, for the length of the block, after a second of it; or nothing. They are killed.
+
+    What they logged and nobody has read stays in their files, which no later round looks at.
+    """
     variables = {**os.environ, "SNAPML_WORKSPACE": str(ws.project)}
     sources = {_LOGGING: _LOG, _BURNT: _BURN}
     with contextlib.ExitStack() as stack:
@@ -126,9 +129,6 @@ def _at_work(ws: Any, name: str, label: str) -> Iterator[None]:
             process.stdin.flush()
         time.sleep(1.0)
         yield
-    from snapml_lab.tracking import live
-
-    live.catch_up(ws)  # what the killed had logged is read now, not in the next round
 
 
 def _asked(port: int, key: str, seconds: float) -> list[float]:
