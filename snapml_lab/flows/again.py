@@ -10,7 +10,7 @@ from typing import Any, Literal
 from snapml_lab.data import tables
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError
 from snapml_lab.flows.notebook import EXPECTED, INJECTED
-from snapml_lab.flows.scratch import Scratch
+from snapml_lab.flows.scratch import Scratch, moved
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State, Work
@@ -124,8 +124,9 @@ def _needs(ws: Workspace, job: Job, launch: dict[str, Any], spec: dict[str, Any]
     words = f"the {job.kind} job {job.name} with the same input"
     if job.kind == "notebook":
         given = ", ".join(f"{name}={value!r}" for name, value in spec.get("parameters", {}).items())
-        notebook = ws.relative(spec["source"])
-        there = _executed(JobFolder(ws.jobs / job.id), spec) is not None or Path(spec["source"]).is_file()
+        path = _notebook_of(ws, job, spec)
+        notebook = ws.relative(path)
+        there = _executed(JobFolder(ws.jobs / job.id), spec) is not None or path.is_file()
         words = f"the notebook {notebook}" + (f" with {given}" if given else "")
         return words, [] if there else [f"the notebook {notebook}"]
     if job.kind == "command":
@@ -141,7 +142,7 @@ def _needs(ws: Workspace, job: Job, launch: dict[str, Any], spec: dict[str, Any]
     given_paths = {name: spec.get(name) for name in ("data", "base", "adapter", "path")}
     return words, [
         f"{name}: {path}" for name, path in given_paths.items()
-        if isinstance(path, str) and os.path.isabs(path) and not os.path.exists(path)
+        if isinstance(path, str) and os.path.isabs(path) and not moved(ws.project, path).exists()
     ]  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def _of_session(ws: Workspace, run: Run, session: list[dict[str, Any]], missing:
 def _of_script(ws: Workspace, run: Run, item: dict[str, Any], missing: list[str]) -> Way:
     given = " ".join(map(str, item.get("argv", [])))
     source = provenance.source(ws, str(item.get("sha256")))
-    if source is None and not Path(item["script"]).is_file():
+    if source is None and not (ws.project / item["script"]).is_file():
         missing.append(f"the script {item['script']}")
     return Way("script", run, f"the script: python {given}", missing, script=item)
 
@@ -255,35 +256,42 @@ def _job_again(ws: Workspace, job: Job, scratch: Scratch, program: str, environm
     argv = [_there(scratch, word) for word in launch["argv"]]
     if _is_python(launch["argv"][0]):
         argv[0] = program
-    cwd = scratch.there(launch["cwd"])
-    script = next((word for word in argv[:2] if word.endswith(".py")), None)
-    if job.kind == "command" and script is not None:
-        origin = runs.get(ws.ledger, job.id)
-        if origin.script is not None and origin.cell_sha256 is not None:
-            _restore(ws, origin.cell_sha256, scratch.there(origin.script))
+    cwd = _inside(scratch, launch["cwd"])
+    origin = runs.get(ws.ledger, job.id)
+    if job.kind == "command" and origin.script is not None and origin.cell_sha256 is not None:
+        _restore(ws, origin.cell_sha256, scratch.there(origin.script))
+    then = {name: value for name, value in launch["env"].items() if name not in _OWN}
+    return Work(
+        job.kind, _name(job.name), argv, _spec_again(ws, job, spec, scratch), cwd=cwd, env={**then, **environment},
+        cpus=job.cpus, memory=job.memory, gpus=job.gpus, gpu_memory=job.gpu_memory, time_limit=job.time_limit,
+        foreign=bool(launch.get("foreign")),
+    )  # fmt: skip
+
+
+def _spec_again(ws: Workspace, job: Job, spec: dict[str, Any], scratch: Scratch) -> dict[str, Any]:
+    """Return what a job is told when it is made again: the same, with the scratch folder's paths."""
+    if job.kind == "cell":
+        return {**spec, "path": [_there(scratch, entry) for entry in spec["path"]]}
+    if job.kind == "pipeline":
+        return {**spec, "path": str(scratch.there(spec["path"])), "out": str(scratch.there(spec["out"]))}
     if job.kind == "notebook":
-        executed, source = _executed(folder, spec), scratch.there(spec["source"])
+        notebook = _notebook_of(ws, job, spec)
+        executed, source = _executed(JobFolder(ws.jobs / job.id), spec), scratch.there(notebook)
         if executed is not None and source.is_relative_to(scratch.top):
             _made(source.parent)
             replace_json(source, executed)
-        spec = {
-            **spec,
-            "source": str(source),
-            "output": f"{source.stem}.ipynb",
-            "html": f"{source.stem}.html",
-        }
-    elif job.kind == "pipeline":
-        spec = {**spec, "path": str(scratch.there(spec["path"])), "out": str(scratch.there(spec["out"]))}
-    elif job.kind == "cell":
-        spec = {**spec, "path": [_there(scratch, entry) for entry in spec["path"]]}
-    elif job.kind in _NAMES_A_MODEL:
-        spec = {**spec, "name": versions.made_again(str(spec["name"]))}
-    then = {name: value for name, value in launch["env"].items() if name not in _OWN}
-    return Work(
-        job.kind, _name(job.name), argv, spec, cwd=_made(cwd), env={**then, **environment}, cpus=job.cpus,
-        memory=job.memory, gpus=job.gpus, gpu_memory=job.gpu_memory, time_limit=job.time_limit,
-        foreign=bool(launch.get("foreign")),
-    )  # fmt: skip
+        return {
+            **spec, "source": str(source), "output": f"{source.stem}.ipynb", "html": f"{source.stem}.html",
+            "notebook": str(notebook),
+        }  # fmt: skip
+    spec = {key: _there(scratch, value) if isinstance(value, str) else value for key, value in spec.items()}
+    named = job.kind in _NAMES_A_MODEL
+    return {**spec, "name": versions.made_again(str(spec["name"]))} if named else spec
+
+
+def _notebook_of(ws: Workspace, job: Job, spec: dict[str, Any]) -> Path:
+    """Return the notebook of a job; its run's path is relative to the project, which may have been moved since."""
+    return ws.project / (job.notebook or moved(ws.project, spec["source"]))
 
 
 def _executed(folder: JobFolder, spec: dict[str, Any]) -> dict[str, Any] | None:
@@ -329,7 +337,17 @@ def _environment(scratch: Scratch, python: Path | None) -> dict[str, str]:
 
 
 def _there(scratch: Scratch, word: str) -> str:
-    return str(scratch.there(word)) if os.path.isabs(word) and os.path.exists(word) else word
+    if not os.path.isabs(word) or not moved(scratch.of, word).exists():
+        return word
+    return str(scratch.there(word))
+
+
+def _inside(scratch: Scratch, folder: str) -> Path:
+    """Return the folder to run in: where it was, else the project; it is made where the scratch folder lacks it."""
+    found = scratch.there(folder)
+    if found.is_relative_to(scratch.top):
+        return _made(found)
+    return found if found.is_dir() else scratch.project
 
 
 def _made(folder: Path) -> Path:

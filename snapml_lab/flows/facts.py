@@ -1,5 +1,6 @@
 """What is compared of a run, gathered from the ledger and the blobs."""
 
+import json
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -15,6 +16,8 @@ from snapml_lab.tracking.runs import Run
 from snapml_lab.workspace import Workspace
 
 _MOST = 2000
+_FOLDERS = ("peft", "safetensors")
+_TENSORS = (".safetensors", ".bin", ".npz")
 
 
 def facts(
@@ -26,7 +29,7 @@ def facts(
         ws: its workspace.
         run: the run.
         rows: for each of its models a table to predict, or None; see :func:`rows_of`.
-        suffix: what its models' names end with, that is left out.
+        suffix: what the names of its models, also as parameters, end with and is left out.
         moved: a path in its parameters, and the one to read it as.
     """
     nested: dict[str, dict[str, float]] = {}
@@ -36,9 +39,12 @@ def facts(
     for model, table in zip_longest(versions.of_run(ws.ledger, run.id), rows):
         if model is not None:
             models[_free(model.name.removesuffix(suffix), models)] = Model(
-                model.blob, _predictions(ws, model, table)
+                model.blob, _weights(ws, model), _predictions(ws, model, table)
             )
-    params = {name: value.replace(*moved) if moved[0] else value for name, value in run.params.items()}
+    params = {
+        name: (value.replace(*moved) if moved[0] else value).removesuffix(suffix)
+        for name, value in run.params.items()
+    }
     return Facts(
         state=run.state, params=params, metrics=run.metrics, dataset=run.dataset,
         artifacts={item.name: item.blob for item in run.artifacts}, models=models, nested=nested,
@@ -80,6 +86,17 @@ def _rows(ws: Workspace, model: ModelVersion, run: Run) -> Any:
         return None if model.example is None else examples.read(ws, model.example)
     except (SnapmlError, ImportError, ValueError):
         return None
+
+
+def _weights(ws: Workspace, model: ModelVersion) -> dict[str, str]:
+    """Return the files of a model's folder that hold tensors, by name; none where it is a file."""
+    if model.format not in _FOLDERS:
+        return {}
+    try:
+        files = json.loads(ws.blobs.verified(model.blob))["files"]
+    except (SnapmlError, ValueError, KeyError, TypeError):
+        return {}
+    return {name: sha256 for name, sha256 in files.items() if name.endswith(_TENSORS)}
 
 
 def _predictions(ws: Workspace, model: ModelVersion, table: Any) -> list[tuple[Any, float | None]] | None:

@@ -34,10 +34,12 @@ class Verdict(StrEnum):
 class Model:
     """A model a run made: its file's SHA-256, and its predictions on rows of the run's data, where they could be had.
 
-    A prediction is what was predicted, and its probability, None where the model knows none.
+    A prediction is what was predicted, and its probability, None where the model knows none. Of a folder ``weights`` are
+    the SHA-256 of the files that hold tensors; beside them there may be others, which name paths.
     """
 
     blob: str
+    weights: Mapping[str, str] = field(default_factory=dict)
     predictions: Sequence[tuple[Any, float | None]] | None = None
 
 
@@ -153,6 +155,8 @@ def _model(tolerance: float, name: str, before: Model | None, after: Model | Non
     then, now = before.blob[:_SHORT], after.blob[:_SHORT]
     if before.blob == after.blob:
         return Compared("model", name, then, now, Likeness.SAME)
+    if before.weights and before.weights == after.weights:
+        return Compared("model", name, then, f"{now}, the same weights", Likeness.SAME)
     if before.predictions is None or after.predictions is None:
         return Compared("model", name, then, f"{now}, predictions not compared", Likeness.DIFFERS)
     pairs = list(zip(before.predictions, after.predictions, strict=False))

@@ -42,7 +42,7 @@ class Scratch:
 
     def there(self, path: str | Path) -> Path:
         """Return where a path of the project is in here; one outside of it stays as it is."""
-        found = Path(os.path.normpath(self.of / path))
+        found = moved(self.of, path)
         if not found.is_relative_to(self.of) or found.is_relative_to(self.of / FOLDER):
             return found
         return self.project / found.relative_to(self.of)
@@ -54,6 +54,16 @@ class Scratch:
         shutil.rmtree(self.top, ignore_errors=True)
         if self.commit is not None:
             git.run(self.of, "worktree", "prune")
+
+
+def moved(project: Path, path: str | Path) -> Path:
+    """Return where a path is that was written down when the project, or its workspace, may have been elsewhere."""
+    found = Path(os.path.normpath(project / path))
+    if found.is_relative_to(project) or os.path.lexists(found):
+        return found
+    parts = found.parts
+    ends = (project.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return next((end for end in ends if os.path.lexists(end)), found)
 
 
 def commit_of(recorded: str | None) -> str | None:

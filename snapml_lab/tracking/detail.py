@@ -57,6 +57,10 @@ def curve(
     """Return a metric of a run, thinned to about ``points`` pieces, smoothed by ``smooth`` in [0, 1)."""
     found = curves.pieces(ws.ledger.connection, run.id, metric, most=points, start=start, stop=stop)
     values: Sequence[float] = [piece.mean for piece in found]
+    if stop is None and found:  # its end is the value that every list shows, not the mean of the last stretch
+        latest = ws.ledger.row("SELECT value FROM latest_metrics WHERE run = ? AND name = ?", run.id, metric)
+        if latest is not None and latest["value"] is not None:
+            values = [*values[:-1], latest["value"]]
     if smooth:
         values = smoothed(values, smooth)
     return CurveView(

@@ -278,7 +278,7 @@ class _Script:
         place, cwd = _standing_for(ws, self.path), _standing_for(ws, Path.cwd())
         argv = json.loads(_redacted(json.dumps(sys.argv), secrets_of(os.environ)))
         item = {
-            "script": str(place), "argv": argv, "cwd": str(cwd), "sha256": self.sha256, "at": self.at,
+            "script": ws.relative(place), "argv": argv, "cwd": ws.relative(cwd), "sha256": self.sha256, "at": self.at,
         }  # fmt: skip
         return json.dumps([item]).encode()
 

@@ -2,7 +2,7 @@
 
 A run keeps it as a blob, a JSON list, oldest first: ``{"cell_id", "execution_count", "sha256", "at"}``, with ``"raised"``
 where the cell raised; the sources are by their SHA-256 in the ledger's table ``sources``. So what was really run is known though the notebook was never saved. Of a script
-it is one item: ``{"script", "argv", "cwd", "sha256", "at"}``.
+it is one item: ``{"script", "argv", "cwd", "sha256", "at"}``, its paths relative to the project.
 """
 
 import hashlib

@@ -1,13 +1,22 @@
 """Runs in the sidebar and on their pages: made in a notebook, found, opened, compared, put away and brought back."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from browser.lab import SECONDS, Lab
+from browser.lab import SECONDS, Lab, Server, serving
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A project of its own, in which nothing is recorded yet."""
+    with serving(tmp_path_factory.mktemp("record")) as running:
+        yield running
+
 
 MARKUP = "<img src=x onerror=\"alert('note')\"><b>bold</b>"
 LOAD = """%load_ext snapml_lab
@@ -56,7 +65,10 @@ def run_row(runs: Locator, name: str) -> Locator:
 
 
 def make_runs(lab: Lab) -> None:
-    """Open a notebook and make four runs in it."""
+    """Open a notebook in which four runs were made; make them where none has yet."""
+    if (lab.server.project / "record.ipynb").exists():
+        lab.open("record.ipynb")
+        return
     cells = [
         RUNS.format(lr=0.05, depth=3, model="tree", name="baseline", steps=300),
         RUNS.format(lr=0.004, depth=6, model="forest", name="slow forest", steps=300),
@@ -128,7 +140,7 @@ def test_runs_are_found_opened_and_compared(lab: Lab) -> None:
 
 
 def test_a_run_has_a_page(lab: Lab) -> None:
-    lab.open("record.ipynb")
+    make_runs(lab)
     close_others(lab, "Runs")
     runs = section(lab, "Runs")
     run_row(runs, "baseline").get_by_test_id("snapml-run-open").click()
@@ -190,7 +202,7 @@ def test_a_run_has_a_page(lab: Lab) -> None:
 
 
 def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
-    lab.open("record.ipynb")
+    make_runs(lab)
     lab.run(0)
     lab.done(0)
     lab.run(5)
@@ -215,7 +227,7 @@ def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
 
 
 def test_all_of_it_works_by_keys(lab: Lab) -> None:
-    lab.open("record.ipynb")
+    make_runs(lab)
     close_others(lab, "Runs")
     runs = section(lab, "Runs")
     expect(run_row(runs, "baseline")).to_have_count(1)
@@ -247,18 +259,14 @@ def test_all_of_it_works_by_keys(lab: Lab) -> None:
 
 
 def test_a_run_says_what_became_of_its_cell(lab: Lab) -> None:
-    lab.server.write(
-        "edited.ipynb", LOAD, "rate = 1", RUNS.format(lr=0.5, depth=1, model="tree", name="edited", steps=3)
-    )
+    make_runs(lab)
+    made = RUNS.format(lr=0.5, depth=1, model="tree", name="edited", steps=3)
+    lab.server.write("edited.ipynb", LOAD, "a = 1", "b = 2", made)
     lab.open("edited.ipynb")
-    for index in (0, 1, 2):
+    for index in (0, 2, 1, 3):
         lab.run(index)
         lab.done(index)
-    lab.cell(1).locator(".cm-content").click()
-    lab.page.keyboard.press("End")
-    lab.page.keyboard.type("0")
-    lab.run(1)
-    lab.cell(2).locator(".cm-content").click()
+    lab.cell(3).locator(".cm-content").click()
     lab.page.keyboard.press("Control+End")
     lab.page.keyboard.type("# and more")
     lab.save()
@@ -267,6 +275,7 @@ def test_a_run_says_what_became_of_its_cell(lab: Lab) -> None:
     run_row(runs, "edited").get_by_test_id("snapml-run-open").click()
     page = lab.page.get_by_test_id("snapml-run-page")
     expect(page.get_by_test_id("snapml-run-since")).to_be_visible()
+    expect(page.get_by_test_id("snapml-run-order")).to_contain_text("out of order")
     lab.portraits("run-edited")
     run_row(runs, "search").get_by_test_id("snapml-run-open").click()
     expect(page.get_by_test_id("snapml-run-nested").get_by_role("row")).to_have_count(4)

@@ -1,13 +1,22 @@
 """Models and approvals in the sidebar and on their pages: found, promoted, decided on, and led back to their cell."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from browser.lab import Lab
+from browser.lab import Lab, Server, serving
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A project of its own, in which nothing is recorded yet."""
+    with serving(tmp_path_factory.mktemp("record")) as running:
+        yield running
+
 
 MARKUP = "<img src=x onerror=\"alert('comment')\"><b>bold</b>"
 LOAD = "%load_ext snapml_lab"

@@ -262,3 +262,64 @@ def test_a_notebook_that_was_renamed_while_its_kernel_lived_is_known_by_its_new_
     finally:
         client.stop_channels()
     assert last(ws).notebook == "moved/b c.ipynb"
+
+
+def test_a_notebook_run_by_papermill_itself_leaves_the_cell_unknown_and_not_guessed(
+    ws: Workspace, notebook: Callable[..., Path], project: Path
+):
+    notebook("plain.ipynb", "x = 1", IMPORT, RUN)
+    subprocess.run(
+        [sys.executable, "-m", "papermill", "plain.ipynb", "out.ipynb", "--no-progress-bar"], cwd=project, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    run = last(ws)
+    assert (run.notebook, run.cell_id, run.out_of_order) == (None, None, None)
+    assert [source for _, _, source in session(ws, run)] == ["x = 1", IMPORT, RUN]
+
+
+def test_vs_code_tells_the_notebook_and_a_cell_of_its_own_naming(ws: Workspace, lab: Notebook, project: Path):
+    cell = "vscode-notebook-cell:/c%3A/x.ipynb#W1sZmlsZQ%3D%3D"
+    lab.save(one=IMPORT + "\n" + RUN)
+    other = project / "other.ipynb"
+    other.write_text(lab.path.read_text())
+    lab.execute("vscode-notebook-cell:/x.ipynb#W0", f"__vsc_ipynb_file__ = {str(other)!r}")
+    lab.execute(cell, IMPORT + "\n" + RUN)
+    run = last(ws)
+    assert (run.notebook, run.cell_id, run.out_of_order) == ("other.ipynb", cell, None)
+    assert provenance.since(ws, run).state == "same"
+
+
+def test_a_terminal_of_ipython_keeps_what_was_typed(ws: Workspace, project: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", "--simple-prompt", "--colors=NoColor"], cwd=project, text=True,
+        input=f"x = 2\n{IMPORT}\nr = snap.run('typed', system=False); r.log(v=x); r.end()\n", capture_output=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = last(ws)
+    assert (run.name, run.notebook, run.script, run.execution_count) == ("typed", None, None, 3)
+    assert [source for _, _, source in session(ws, run)][:2] == ["x = 2", IMPORT]
+
+
+def test_a_program_that_is_installed_is_no_script(ws: Workspace, project: Path):
+    code = "import sys; sys.argv = ['x']; import snapml_lab as snap\nwith snap.run('c', system=False) as r: r.log(v=1)"
+    subprocess.run([sys.executable, "-c", code], cwd=project, check=True)
+    run = last(ws)
+    assert (run.notebook, run.script, run.cell_sha256, run.session) == (None, None, None, None)
+    assert run.environment is not None
+
+
+def test_code_in_a_thread_of_an_earlier_cell_has_that_cell(ws: Workspace, lab: Notebook):
+    lab.save(one=IMPORT, two="", three="")
+    lab.execute("one", IMPORT)
+    lab.execute(
+        "two",
+        "import threading, contextvars\ngate = threading.Event()\n"
+        "def later():\n    gate.wait(30)\n    with snap.run('late', system=False) as r: r.log(v=1)\n"
+        "context = contextvars.copy_context()\n"
+        "thread = threading.Thread(target=context.run, args=(later,)); thread.start()",
+    )
+    lab.execute("three", "gate.set(); thread.join()")
+    run = last(ws)
+    assert (run.name, run.cell_id) == ("late", "two")
+    assert (provenance.source(ws, run.cell_sha256 or "") or "").startswith("import threading")

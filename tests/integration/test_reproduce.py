@@ -384,3 +384,39 @@ def test_a_cell_sent_as_a_job_and_a_pipeline_are_made_again(
     assert done.returncode == 0, done.stderr
     view = again("flow")
     assert (view.error, view.verdict) == (None, "same"), view.text()
+
+
+def test_a_workspace_that_was_moved_makes_its_runs_again(
+    project: Path, notebook: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (project / "data.txt").write_text("4.5")
+    (project / "train.py").write_text(
+        "import snapml_lab as snap\nwith snap.run('s', system=False) as r: r.log(v=float(open('data.txt').read()))\n"
+    )
+    notebook(
+        "n.ipynb",
+        "import snapml_lab as snap\nwith snap.run('n', system=False) as r: r.log(v=float(open('data.txt').read()))",
+    )
+    for words in (
+        ["train.py"],
+        ["-m", "snapml_lab.cli", "run", "n.ipynb"],
+        ["-m", "snapml_lab.cli", "run", "train.py"],
+    ):
+        subprocess.run([sys.executable, *words], check=True, cwd=project, capture_output=True)
+    before = Workspace(project / ".snapml")
+    for job in queue.latest(before):
+        assert queue.wait(before, job, timeout=120).state is State.SUCCEEDED
+    before.ledger.close()
+    elsewhere = tmp_path / "elsewhere" / "place"
+    elsewhere.parent.mkdir()
+    project.rename(elsewhere)
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SNAPML_WORKSPACE", str(elsewhere))
+    there = Workspace(elsewhere / ".snapml")
+    first = there.ledger.row("SELECT id FROM runs WHERE kind = 'run' AND parent IS NULL")
+    assert first is not None
+    for which in (first["id"], *(job.id for job in queue.latest(there))):
+        view = reproduce(there, which, call=Call(Surface.PYTHON))
+        seen = picture(there, queue.wait(there, queue.get(there, view.id), timeout=120))
+        assert (seen.error, seen.verdict) == (None, "same"), seen.text()
+    assert not project.exists()

@@ -57,6 +57,16 @@ def test_a_run_is_listed_shown_found_and_compared(project: Path):
     assert [curve.steps for curve in drawn.curves] == [list(range(10, 20))] * 2
 
 
+def test_a_long_curve_ends_where_its_figure_does(project: Path):
+    with snap.run("long", system=False) as run:
+        for step in range(5000):
+            run.log(loss=float(step), step=step)
+    (curve,) = snap.runs.curve("loss", run=[run.id], points=50).curves
+    assert len(curve.steps) <= 50
+    assert (curve.steps[-1], curve.values[-1]) == (4999, 4999.0)
+    assert (min(curve.low), max(curve.high)) == (0.0, 4999.0)
+
+
 def test_data_and_code_that_differ_are_told(project: Path):
     import pandas as pd
 

@@ -77,7 +77,7 @@ def test_files_that_differ_in_bytes_are_told_and_do_not_decide():
 
 def test_models_are_compared_by_their_predictions_where_their_files_differ():
     def models(*predictions: tuple[str, float | None], blob: str = "b") -> Facts:
-        return Facts("succeeded", models={"m": Model(blob, predictions)})
+        return Facts("succeeded", models={"m": Model(blob, predictions=predictions)})
 
     same = models(("yes", 0.5), ("no", 0.25), blob="a")
     assert of(same, models(("yes", 0.5), ("no", 0.25)), "model") == {"m": Likeness.SAME}
@@ -85,6 +85,14 @@ def test_models_are_compared_by_their_predictions_where_their_files_differ():
     assert of(same, models(("yes", 0.5), ("yes", 0.25)), "model") == {"m": Likeness.DIFFERS}
     assert of(same, Facts("succeeded", models={"m": Model("b")}), "model") == {"m": Likeness.DIFFERS}
     assert of(same, Facts("succeeded", models={"m": Model("a")}), "model") == {"m": Likeness.SAME}
+
+
+def test_a_folder_with_the_same_weights_is_the_same_model_whatever_else_is_in_it():
+    one = Facts("succeeded", models={"m": Model("a", {"adapter.safetensors": "1"})})
+    other = Facts("succeeded", models={"m": Model("b", {"adapter.safetensors": "1"})})
+    changed = Facts("succeeded", models={"m": Model("b", {"adapter.safetensors": "2"})})
+    assert of(one, other, "model") == {"m": Likeness.SAME}
+    assert of(one, changed, "model") == {"m": Likeness.DIFFERS}
 
 
 def test_a_run_that_fails_where_it_succeeded_differs():

@@ -6,6 +6,7 @@ import { STATE_ICONS } from '../icons.js';
 import { usePage } from '../pages/context.js';
 import { Act, CellButton, Facts, Go, Part, Refusal } from '../pages/parts.js';
 import { useAction } from '../pages/useAction.js';
+import { Line } from '../sections/Line.js';
 import { useSection } from '../sections/context.js';
 import { formatTime } from '../sections/words.js';
 import { beforeText, stageState, stageText, whatText } from './words.js';
@@ -63,13 +64,12 @@ export function ApprovalPage(props: {
       {item.state === 'waiting' && <Decide item={item} />}
       <Part title={trans.__('Evidence')} testid="snapml-approval-evidence">
         {item.evidence.length === 0 ? (
-          <p className="snapml-Quiet">
-            {trans.__(
-              'No check is asked for. A policy can ask for some, for every model that is to be %1:',
-              item.target
-            )}{' '}
-            <code>%snapml policies set model --need …</code>
-          </p>
+          <>
+            <p className="snapml-Quiet">
+              {trans.__('No check is asked for. A policy can ask for some:')}
+            </p>
+            <Line words={`%snapml policies set ${kind} --need CHECK`} />
+          </>
         ) : (
           <ul className="snapml-Checks">
             {item.evidence.map(finding => (
