@@ -151,13 +151,6 @@ def fill_curve(name: str, number: int) -> str:
     return run
 
 
-def history_ms(name: str) -> tuple[float, int]:
-    """Return the milliseconds in which the client has the whole curve, and its length."""
-    run = _run(name)
-    taken, found = timed_ms(lambda: _client.get_metric_history(run, "loss"))
-    return taken, len(found)
-
-
 def size() -> int:
     """Return the bytes on disk."""
     return sum(path.stat().st_size for path in Path(sys.argv[1]).rglob("*") if path.is_file())
@@ -173,6 +166,6 @@ if __name__ == "__main__":
         acknowledge(lambda step: _client.log_metric(_open[sys.argv[3]], "loss", 0.5, step=step))
     serve({
         "open": open_run, "log": log, "log_all": log_all, "count": count, "run_cost": run_cost, "fill_runs": fill_runs,
-        "search": search, "fill_curve": fill_curve, "curve": history_ms, "size": size, "unsynced": unsynced,
+        "search": search, "fill_curve": fill_curve, "size": size, "unsynced": unsynced,
         "version": version,
     })  # fmt: skip

@@ -118,10 +118,20 @@ def _sorted(ledger: Ledger, tests: Sequence[_Test], field: _Field, order: str, l
         "SELECT 1 FROM params WHERE name = ? AND number IS NOT NULL LIMIT 1", field.name
     ):
         column = "number"
+    driver = _fewest(ledger, tests)
+    if driver is None:  # along the index, in order, until there are enough
+        source = f"{field.table} AS kept CROSS JOIN runs ON runs.id = kept.run"
+        first: tuple[Any, ...] = ()
+    else:  # few: each is looked at, and then they are sorted
+        source = (
+            f"({driver.driver}) AS found CROSS JOIN runs ON runs.id = found.run"
+            f" CROSS JOIN {field.table} AS kept ON kept.run = runs.id"
+        )
+        first = driver.values
     rows = ledger.rows(
-        f"SELECT runs.id FROM {field.table} AS kept CROSS JOIN runs ON runs.id = kept.run"
+        f"SELECT runs.id FROM {source}"
         f" WHERE kept.name = ? AND kept.{column} IS NOT NULL AND {where} ORDER BY kept.{column} {order} LIMIT ?",
-        field.name, *values, limit,
+        *first, field.name, *values, limit,
     )  # fmt: skip
     return [row["id"] for row in rows]
 
