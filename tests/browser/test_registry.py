@@ -21,7 +21,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 MARKUP = "<img src=x onerror=\"alert('comment')\"><b>bold</b>"
 LOAD = "%load_ext snapml_lab"
 SEARCH = "%snapml automl flowers.csv --target target --time 3 --name flowers"
-POLICY = "%snapml policies set model --approvers 1"
+POLICY = "%snapml policies set model --approvers 1 --need interval"
 OWN = f"{POLICY} --own"
 
 
@@ -80,6 +80,7 @@ def test_a_model_is_promoted_and_decided_on(lab: Lab) -> None:
     expect(
         lab.page.locator(".snapml-Sidebar .lm-AccordionPanel-title", has_text="Approvals (1)")
     ).to_be_visible()
+    expect(request.get_by_test_id("snapml-approval-evidence")).to_contain_text("met: interval")
     expect(request.get_by_test_id("snapml-approval-barred")).to_contain_text("may not approve their own")
     expect(request.get_by_test_id("snapml-approve")).to_have_attribute("aria-disabled", "true")
     lab.portraits("approval-waiting")

@@ -105,6 +105,13 @@ export function ComparePage(props: {
             onActive={setActive}
           />
         )}
+        {differences.some(({ kind }) => kind === 'metric') && (
+          <p className="snapml-Quiet">
+            {trans.__(
+              'Each figure is one measurement: whether a difference could be chance is not known from these. Rows held out say so: models add --held-out, automl, eval --against.'
+            )}
+          </p>
+        )}
         <p className="snapml-Quiet">
           {differences.length === 0
             ? trans.__('They differ in nothing that was recorded.')
