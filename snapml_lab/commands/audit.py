@@ -123,10 +123,10 @@ def verify(ws: Workspace) -> AuditCheck:
     """Check that no row of the audit was changed, removed, moved or cut off; an error says which were."""
     found = verification.verify(ws)
     if not found.ok:
-        raise AuditBrokenError(
-            f"The audit does not hold: {found.told()}.",
-            fix="Compare it with a copy of the workspace. To go on from what is there: snapml audit adopt",
-        )
+        fix = "Compare it with a copy of the workspace."
+        if found.only_outside:
+            fix += " Where that is meant (a copy was restored), take it for right: snapml audit adopt"
+        raise AuditBrokenError(f"The audit does not hold: {found.told()}.", fix=fix)
     return AuditCheck(
         rows=found.rows, merged=list(found.merged), head=_head(found), guarded_from=found.head.since if found.head else None,
         behind=found.behind, unwritable=found.unwritable,

@@ -79,7 +79,7 @@ def rows_of(ws: Workspace, run: Run) -> list[Any]:
 def _rows(ws: Workspace, model: ModelVersion, run: Run) -> Any:
     named = model.evidence.get("dataset")
     content = None if named or run.dataset is None else lineage.dataset_name(ws, run.dataset)
-    reference = str(named) if named else f"{content[0]}@{content[1]}" if content else None
+    reference = str(named) if named else content[0] if content else None
     try:
         if reference is not None:
             return tables.load(ws, tables.find(ws, reference)).head(_MOST)

@@ -182,7 +182,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
                 for item in layered.changes(before.packages, after.packages)
             ]
             step["detail"] = str(judged)
-        shown = [row for row in rows if row.kind == "metric" or row.likeness is not Likeness.SAME]
+        shown = [row for row in rows if row.kind in ("metric", "model") or row.likeness is not Likeness.SAME]
         told.known |= {
             "again": new.id, "verdict": str(judged), "rows": [asdict(row) for row in [*shown, *packages_now]],
             "same": sum(row.likeness is Likeness.SAME for row in rows),

@@ -47,7 +47,7 @@ class ReproductionView(View):
     """A run that is run again.
 
     ``verdict``: ``same``, ``same within tolerance``, ``differs`` or ``could not be run again``; None while it runs.
-    ``again``: the id of the new run. ``rows``: metrics, and all else that is not the same; ``same``: how many values are.
+    ``again``: the id of the new run. ``rows``: metrics, models, and all else that is not the same; ``same``: how many values are.
     """
 
     job: str

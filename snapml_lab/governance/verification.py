@@ -82,6 +82,16 @@ class Verification:
         """Whether nothing is wrong."""
         return not self.problems
 
+    @property
+    def only_outside(self) -> bool:
+        """Whether the rows fit each other, and only what is kept outside says otherwise: what adopting would end."""
+        end = self.head.seq if self.head else 0
+        return all(
+            problem.fault in (Fault.REWRITTEN, Fault.REPLACED, Fault.UNREADABLE)
+            or (problem.fault is Fault.MISSING and problem.last == end and problem.workspace is None)
+            for problem in self.problems
+        )
+
     def told(self) -> str:
         """Say what is wrong, row by row; of very much the first, and how much more."""
         told = "; ".join(map(_told, self.problems[:_TOLD]))

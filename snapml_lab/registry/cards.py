@@ -264,8 +264,13 @@ def _commented(told: str, comment: str) -> str:
 def _limits(ws: Workspace, model: ModelVersion, run: Run | None) -> list[str]:
     """Say what the record does not hold, or holds against the model."""
     found = []
-    if _measured(model) is None and not lineage.evaluations(ws, model):
+    measured = _measured(model)
+    if measured is None and not lineage.evaluations(ws, model):
         found.append("There is no evidence with an interval from data it was not made with.")
+    if measured is not None and measured.low == measured.high:
+        found.append(
+            "Its interval has no width, for its held-out rows are all alike: so few rows cannot tell that."
+        )
     if model.evidence.get("could_be_chance"):
         found.append("Its improvement over the baseline could be chance.")
     if model.format in ("skops", "onnx") and model.example is None:

@@ -38,7 +38,7 @@ def hold(place: Path) -> int:
 def alive(place: Path) -> bool:
     """Say whether the writer of a run's folder lives."""
     try:
-        lock = os.open(place / "lock", os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(place / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -342,6 +342,20 @@ def test_changes_between_locks_leave_out_installers_and_this_product():
     ]  # fmt: skip
 
 
+def test_a_model_is_compared_on_the_data_of_its_run_where_that_is_kept(
+    ws: Workspace, lab: Notebook, flowers: Path, again: Again
+):
+    lab.execute("read", READ)
+    lab.execute("split", SPLIT)
+    keep = "    snap.models.add(model, name='flowers', example=parts[0].head())"
+    lab.execute("fit", FIT.replace("system=False", "system=False, data=parts[0]") + "\n" + keep)
+    view = again("fit")
+    assert view.error is None, view.text()
+    assert view.verdict == "same"
+    (model,) = (row for row in view.rows if row.kind == "model")
+    assert "112 of 112 predictions the same" in (model.after or "")
+
+
 def test_what_cells_do_to_the_workspace_is_not_done_a_second_time(
     ws: Workspace, lab: Notebook, flowers: Path, again: Again
 ):

@@ -200,7 +200,6 @@ MISTAKES = {
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
-    "a password in a URI": ("runs import", {"uri": "https://me:pass@example.org"}, "invalid_input"),
     "a pickle nobody trusts": ("models add", {"model": "model.pkl", "name": "p"}, "unsafe_file"),
     "a model that is not there": ("models add", {"model": "absent.skops"}, "not_found"),
     "an alias that is on nothing": ("models show", {"model": f"{SEARCH}@nobody"}, "invalid_input"),

@@ -16,11 +16,12 @@ from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+import snapml_lab as snap
 from snapml_lab.errors import InvalidInputError, MissingExtraError, UnsafeFileError
 from snapml_lab.flows import registering
 from snapml_lab.flows.registering import Wish
@@ -427,3 +428,15 @@ def test_a_file_that_calls_itself_onnx_and_is_none_is_refused(ws, tmp_path):
     path.write_text("words")
     with pytest.raises((UnsafeFileError, MissingExtraError)):
         add(ws, path)
+
+
+def test_in_an_open_run_it_is_of_that_run_and_else_of_the_one_named(ws):
+    rows, truth = load_diabetes(return_X_y=True, as_frame=True)
+    model = Ridge().fit(rows, truth)
+    with snap.run("open", system=False) as run:
+        made = snap.models.add(model, name="ridge", example=rows)
+    assert (made.run, made.run_name, made.name, made.version) == (run.id, "open", "ridge", 1)
+    assert snap.models.add(model, name="ridge", run="open").version == 2
+    alone = snap.models.add(model)
+    assert (alone.name, runs.get(ws.ledger, alone.run).kind) == ("Ridge", "add")
+    assert snap.predict("ridge@1", rows).predictions == pytest.approx(model.predict(rows).tolist())

@@ -262,6 +262,22 @@ def test_a_great_many_wrong_rows_are_found_in_time_and_told_in_short(ws: Workspa
     assert len(found.told()) < 1000
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("DELETE FROM audit WHERE seq > 4", True), ("UPDATE audit SET actor = 'ben' WHERE seq = 2", False)],
+)
+def test_adopting_is_offered_where_it_helps_and_does(ws: Workspace, words: str, *, offered: bool):
+    grow(ws, 6)
+    with tampering(ws) as connection:
+        connection.execute(words)
+    with pytest.raises(AuditBrokenError) as told:
+        ask(ws, "audit verify")
+    assert ("audit adopt" in told.value.fix) is offered
+    with contextlib.nullcontext() if offered else pytest.raises(AuditBrokenError):
+        ask(ws, "audit adopt")
+    assert verification.verify(ws).ok is offered
+
+
 def test_rows_before_the_first_are_told(ws: Workspace):
     grow(ws, 4)
     with tampering(ws) as connection:

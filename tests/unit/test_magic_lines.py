@@ -118,7 +118,15 @@ def test_a_variable_in_braces_stands_for_its_value(shell: InteractiveShell, ws: 
     assert result.result.name == "words"
 
 
-@pytest.mark.parametrize("word", ["{a b}", "a{}", '{"a": 1}', "$path", "{path}s", "{path!r}", "{1 + 1}"])
+def test_a_name_inside_a_word_is_expanded_too(shell: InteractiveShell):
+    shell.user_ns |= {"version": 3, "least": 0.9}
+    typed(shell, "found = %snapml pipeline output x iris@{version}-{least}")
+    assert shell.user_ns["found"].value == "iris@3-0.9"
+
+
+@pytest.mark.parametrize(
+    "word", ["{a b}", "a{}", '{"a": 1}', "$path", "{pathos}s", "use {path} here", "{path!r}", "{1 + 1}"]
+)
 def test_other_braces_and_dollars_stay_as_they_are(shell: InteractiveShell, word: str):
     shell.user_ns["path"] = "expanded"
     typed(shell, f"found = %snapml pipeline output x '{word}'")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -782,17 +783,26 @@ def test_a_workspace_that_is_written_to_all_the_time_is_brought_as_it_was_at_one
         os.waitpid(pid, 0)
 
 
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every account may enter."""
+    place = Path(tempfile.mkdtemp(prefix="snapml-shared-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
 @pytest.mark.parametrize("what", ["ledger.db", f"jobs/{POOL[0]}", f"jobs/{POOL[0]}/stdout.log"])
-def test_what_this_account_may_not_read_is_told_as_such_and_nothing_comes(tmp_path, what):
-    a, b = workspace(tmp_path / "a"), workspace(tmp_path / "b")
+def test_what_this_account_may_not_read_is_told_as_such_and_nothing_comes(shared, what):
+    a, b = workspace(shared / "a"), workspace(shared / "b")
     job(b, POOL[0], "succeeded")
     a.ledger.close()
     b.ledger.close()
-    for path in (tmp_path, *tmp_path.parents[:2], *b.root.parents[:1], b.root, *b.root.rglob("*")):
+    for path in (b.project, b.root, *b.root.rglob("*")):
         path.chmod(0o755)
     (b.root / what).chmod(0o600)
-    for path in (tmp_path / "a", *(tmp_path / "a").rglob("*")):
+    for path in (shared / "a", *(shared / "a").rglob("*")):
         os.chown(path, 65534, 65534)
     read, write = os.pipe()
     if os.fork() == 0:
@@ -807,7 +817,7 @@ def test_what_this_account_may_not_read_is_told_as_such_and_nothing_comes(tmp_pa
     said = os.read(read, 4096).decode()
     assert f"{b.root / what if what != 'ledger.db' else b.root} cannot be read by this account" in said
     assert "chmod -R a+rX" in said
-    assert not workspace(tmp_path / "a").ledger.rows("SELECT * FROM jobs")
+    assert not workspace(shared / "a").ledger.rows("SELECT * FROM jobs")
 
 
 # Files, disks and kills.

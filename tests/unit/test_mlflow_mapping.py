@@ -5,6 +5,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,8 @@ from snapml_lab import ids
 from snapml_lab.commands.core import find
 from snapml_lab.commands.dispatch import validated
 from snapml_lab.errors import InvalidInputError, NotFoundError
-from snapml_lab.flows.mlflow import mapping, talking
+from snapml_lab.flows.mlflow import mapping, served, talking
+from snapml_lab.registry.signature import Signature, matrix
 
 
 @given(st.lists(st.text(min_size=1), unique=True, max_size=20))
@@ -126,25 +128,9 @@ def test_a_store_that_is_not_there_is_told(uri: str, tmp_path: Path, monkeypatch
 
 def test_the_preparation_inside_mlflow_is_that_of_ours():
     """The copy that goes along with a model reads a table as the registry does."""
-    import importlib.util
-    import sys
-    import types
-
-    import pandas as pd
-
-    from snapml_lab.flows.mlflow import talking as beside
-    from snapml_lab.registry.signature import Signature, matrix
-
     frame = pd.DataFrame({
-        "n": [1, None, float("inf")], "t": ["2026-01-01T00:00:00+00:00", None, "2026-06-01T12:00:00+02:00"], "c": ["a", None, True], "x": 0,
+        "n": [1, None, float("inf")], "t": ["2026-01-01T00:00:00+00:00", None, "2026-06-01T12:00:00+02:00"],
+        "c": ["a", None, True], "x": 0,
     })  # fmt: skip
     signature = Signature(["n"], ["t"], ["c"], {}, "y", [])
-    stub = types.ModuleType("mlflow")
-    stub.pyfunc = types.SimpleNamespace(PythonModel=object)
-    stub.models = types.SimpleNamespace(set_model=lambda _: None)
-    spec = importlib.util.spec_from_file_location("served", Path(beside.__file__).with_name("served.py"))
-    served = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "mlflow", stub)
-        spec.loader.exec_module(served)
     pd.testing.assert_frame_equal(served.prepared(frame, signature.as_dict()), matrix(frame, signature))

@@ -136,6 +136,8 @@ def test_a_card_says_what_speaks_against_it(ws):
     assert any("out of order" in limit for limit in limits)
     assert any("differed from the git commit" in limit for limit in limits)
     assert any("No example" in limit for limit in limits)
+    register(ws, "sure", evidence={**EVIDENCE, "score": 1.0, "low": 1.0, "high": 1.0})
+    assert any("no width" in limit for limit in ask(ws, "models card", model="sure").limits)
     register(ws, "bare", evidence={"could_be_chance": True})
     limits = ask(ws, "models card", model="bare").limits
     assert any("no evidence with an interval" in limit for limit in limits)

@@ -6,11 +6,14 @@ It is kept with the model and must not know our package: the preparation is that
 import json
 from typing import Any
 
-import mlflow
-import pandas as pd
+try:
+    from mlflow.models import set_model
+    from mlflow.pyfunc import PythonModel
+except ImportError:  # on our side, where only the text of this file is wanted
+    PythonModel, set_model = object, None
 
 
-class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Model(PythonModel):  # type: ignore[misc]
     """Answers a table with a column of predictions, and for classes their probability."""
 
     def load_context(self, context: Any) -> None:
@@ -21,8 +24,10 @@ class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             self.about = json.load(file)
         self.model = skops.io.load(context.artifacts["model"], trusted=self.about["trusted"])
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        """Predict every row."""
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+        """Predict every row of a table."""
+        import pandas as pd
+
         signature = self.about["signature"]
         rows = prepared(model_input, signature)
         if not signature["classes"]:
@@ -35,8 +40,10 @@ class Model(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         })  # fmt: skip
 
 
-def prepared(frame: pd.DataFrame, signature: dict[str, Any]) -> pd.DataFrame:
+def prepared(frame: Any, signature: dict[str, Any]) -> Any:
     """Bring a table into the form the model was trained on."""
+    import pandas as pd
+
     columns = {}
     for name in signature["numeric"]:
         values = pd.to_numeric(frame[name]).astype("float64")
@@ -49,4 +56,5 @@ def prepared(frame: pd.DataFrame, signature: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
-mlflow.models.set_model(Model())
+if set_model is not None:
+    set_model(Model())
