@@ -150,6 +150,7 @@ def test_what_was_prepared_before_a_curve_grew_is_put_behind_what_came_meanwhile
     prepared = curve.prepare(connection, "r", "loss", climbing(700, 10_000))
     curve.append(connection, "r", "loss", climbing(grown, 10))
     curve.put(connection, prepared)
-    assert curve.points(connection, "r", "loss") == climbing(10 + grown) + climbing(700, 10_000)
+    expected = climbing(10) + climbing(grown, 10) + climbing(700, 10_000)
+    assert curve.points(connection, "r", "loss") == expected
     (number,) = connection.execute("SELECT number FROM latest_metrics").fetchone()
     assert number == 710 + grown
