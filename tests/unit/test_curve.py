@@ -141,3 +141,16 @@ def test_an_older_ledger_keeps_its_points_its_figures_and_a_chain_of_its_audit(t
     hashes = [row["sha256"] for row in ledger.rows("SELECT sha256 FROM audit ORDER BY seq")]
     assert len(set(hashes)) == 2
     assert all(len(sha256) == 64 for sha256 in hashes)
+
+
+@pytest.mark.parametrize("grown", [0, 1, CHUNK - 10, CHUNK + 3])
+def test_what_was_prepared_before_a_curve_grew_is_put_behind_what_came_meanwhile(grown: int) -> None:
+    connection = made()
+    curve.append(connection, "r", "loss", climbing(10))
+    prepared = curve.prepare(connection, "r", "loss", climbing(700, 10_000))
+    curve.append(connection, "r", "loss", climbing(grown, 10))
+    curve.put(connection, prepared)
+    expected = climbing(10) + climbing(grown, 10) + climbing(700, 10_000)
+    assert curve.points(connection, "r", "loss") == expected
+    (number,) = connection.execute("SELECT number FROM latest_metrics").fetchone()
+    assert number == 710 + grown

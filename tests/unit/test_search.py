@@ -119,7 +119,9 @@ def test_an_empty_condition_fits_all_but_the_deleted(tmp_path: Path):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("ascending", [False, True])
-def test_runs_are_sorted_by_what_is_asked_for(ledger, by, key, ascending):
+@pytest.mark.parametrize("few", [0, 2000])
+def test_runs_are_sorted_by_what_is_asked_for(ledger, by, key, ascending, few, monkeypatch):
+    monkeypatch.setattr(search, "_FEW", few)  # along the index, or from the runs that fit
     by_id = {run["id"]: run for run in RUNS}
     found = [key(by_id[run]) for run in search.search(ledger, "metric.auc > 0.5", by=by, ascending=ascending)]
     assert found == sorted(found, reverse=not ascending)
