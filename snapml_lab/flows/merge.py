@@ -19,6 +19,7 @@ from snapml_lab.flows import merge_catalog, merge_files, merge_ledger
 from snapml_lab.flows.merge_files import Blob, Say
 from snapml_lab.flows.merge_ledger import Brought
 from snapml_lab.flows.merge_source import Other, opened
+from snapml_lab.governance import verification
 from snapml_lab.jobs.model import ENDED
 from snapml_lab.store.files import storage_errors, try_lock
 from snapml_lab.store.ledger import bump
@@ -106,6 +107,9 @@ def merge(ws: Workspace, other: str, say: Say) -> Merged:
         if declared[0] or any(item.came for item in joined.values()):
             with ws.ledger.write() as connection:
                 bump(connection)
+        verification.verify(
+            ws
+        )  # notes outside where the audits that came end, so that a cut of them shows, too
         say(1.0, "done")
         return _merged(there, brought, joined, declared, blobs, damaged)
 

@@ -6,6 +6,7 @@ thinned by reading summaries alone. ``latest_metrics`` keeps the last, least and
 and indexed, for searching. Standard library only.
 """
 
+import bisect
 import math
 import sqlite3
 import sys
@@ -72,7 +73,7 @@ def prepare(connection: sqlite3.Connection, run: str, name: str, points: Sequenc
             index += 1
     steps.extend(point[0] for point in points)
     ats.extend(point[1] for point in points)
-    values.extend(math.nan if point[2] is None else point[2] for point in points)
+    values.extend(_number(point[2]) for point in points)
     chunks = []
     for start in range(0, len(steps), CHUNK):
         stop = start + CHUNK
@@ -157,47 +158,51 @@ def pieces(
     ).fetchall()
     straight = all(row[4] for row in rows) and all(rows[i][3] <= rows[i + 1][2] for i in range(len(rows) - 1))
     if not straight:
-        return _thin([p for p in points(connection, run, name) if low <= p[0] <= high], most)
+        found = [p for p in points(connection, run, name) if low <= p[0] <= high]
+        return _thin(array("q", (p[0] for p in found)), array("d", (_number(p[2]) for p in found)), most)
     rows = [row for row in rows if row[3] >= low and row[2] <= high]
     whole = sum(row[1] for row in rows)
     if not rows or whole <= most or len(rows) < most // 4:
-        return _thin(_some(connection, run, name, rows, low, high), most)
+        return _thin(*_some(connection, run, name, rows, low, high), most)
     size = -(-len(rows) // most)
     return [_joined(rows[i : i + size]) for i in range(0, len(rows), size)]
 
 
 def _some(
     connection: sqlite3.Connection, run: str, name: str, rows: Sequence[sqlite3.Row], low: int, high: int
-) -> list[Point]:
-    """Return the points of a stretch of chunks between two steps."""
-    if not rows:
-        return []
-    found: list[Point] = []
-    for row in connection.execute(
-        "SELECT steps, ats, numbers FROM metric_chunks WHERE run = ? AND name = ? AND chunk BETWEEN ? AND ?"
-        " ORDER BY chunk",
-        (run, name, rows[0][0], rows[-1][0]),
-    ):
-        steps, ats, values = array("q"), array("d"), array("d")
-        _unpack(steps, row[0])
-        _unpack(ats, row[1])
-        _unpack(values, row[2])
-        found += [p for p in zip(steps, ats, values, strict=True) if low <= p[0] <= high]
-    return found
+) -> "tuple[array[int], array[float]]":
+    """Return steps and values of a stretch of chunks, which are in order, between two steps."""
+    steps, values = array("q"), array("d")
+    if rows:
+        for row in connection.execute(
+            "SELECT steps, numbers FROM metric_chunks WHERE run = ? AND name = ? AND chunk BETWEEN ? AND ?"
+            " ORDER BY chunk",
+            (run, name, rows[0][0], rows[-1][0]),
+        ):
+            _unpack(steps, row[0])
+            _unpack(values, row[1])
+    first, last = bisect.bisect_left(steps, low), bisect.bisect_right(steps, high)
+    return steps[first:last], values[first:last]
 
 
-def _thin(found: Sequence[Point], most: int) -> list[Piece]:
-    size = max(1, -(-len(found) // most))
-    return [_summed(found[i : i + size]) for i in range(0, len(found), size)]
+def _thin(steps: "array[int]", values: "array[float]", most: int) -> list[Piece]:
+    size = max(1, -(-len(steps) // most))
+    return [_summed(steps[i : i + size], values[i : i + size]) for i in range(0, len(steps), size)]
 
 
-def _summed(some: Sequence[Point]) -> Piece:
-    known = [(value, step) for step, _, value in some if value is not None and math.isfinite(value)]
+def _summed(steps: "array[int]", values: "array[float]") -> Piece:
+    """Sum points up; where all are numbers, which is nearly always, without looking at each."""
+    number, total = len(steps), sum(values)
+    if math.isfinite(total):
+        low, high = min(values), max(values)
+        at_low, at_high = steps[values.index(low)], steps[values.index(high)]
+        return Piece(steps[0], steps[-1], number, low, at_low, high, at_high, total / number)
+    known = [(value, step) for value, step in zip(values, steps, strict=True) if math.isfinite(value)]
     if not known:
-        return Piece(some[0][0], some[-1][0], len(some), math.nan, some[0][0], math.nan, some[0][0], math.nan)
-    low, high = min(known), max(known)
+        return Piece(steps[0], steps[-1], number, math.nan, steps[0], math.nan, steps[0], math.nan)
+    (low, at_low), (high, at_high) = min(known), max(known)
     mean = sum(value for value, _ in known) / len(known)
-    return Piece(some[0][0], some[-1][0], len(some), low[0], low[1], high[0], high[1], mean)
+    return Piece(steps[0], steps[-1], number, low, at_low, high, at_high, mean)
 
 
 def _joined(rows: Sequence[sqlite3.Row]) -> Piece:
@@ -235,6 +240,10 @@ def _latest(run: str, name: str, found: Sequence[Point]) -> tuple[Any, ...]:
     return (
         run, name, step, _finite(value), at, min(known, default=None), max(known, default=None), len(found),
     )  # fmt: skip
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _finite(value: float | None) -> float | None:
