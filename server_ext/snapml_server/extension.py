@@ -7,7 +7,7 @@ from typing import Any
 from jupyter_server.utils import url_path_join
 
 from snapml_lab.workspace import FOLDER, locate, open_workspace
-from snapml_server import renames
+from snapml_server import kernels, renames
 from snapml_server.handlers import CommandHandler
 from snapml_server.watcher import JOBS_SCHEMA, Watcher
 
@@ -23,6 +23,7 @@ def load(serverapp: Any) -> None:
     serverapp.event_logger.register_event_schema(JOBS_SCHEMA)
     heard = renames.listener(lambda: open_workspace(root), root)
     serverapp.event_logger.add_listener(schema_id=renames.CONTENTS, listener=heard)
+    kernels.attend(serverapp.kernel_manager, serverapp.identity_provider)
     watcher = Watcher(lambda: open_workspace(root), serverapp.event_logger, web_app.settings)
     handler = (
         url_path_join(web_app.settings["base_url"], "snapml", "api", r"([a-z/]+)"),

@@ -114,7 +114,7 @@ class CommandHandler(APIHandler):
         """
         from snapml_lab.governance.roles import account, check_name
 
-        if not _named(self.identities):
+        if not named(self.identities):
             return account()
         try:
             return check_name(str(self.current_user.username))
@@ -132,7 +132,7 @@ _NAMING = (
 """The methods of an identity provider by which a user gets a name."""
 
 
-def _named(identities: Any) -> bool:
+def named(identities: Any) -> bool:
     """Say whether a provider of identities names people.
 
     Jupyter's own, with a token or a password, makes up a name for each browser, which says nothing about who it is. One that

@@ -12,6 +12,8 @@ from snapml_lab.workspace import Workspace
 
 KIND = "roles"
 _LONGEST = 100
+PERSON = "SNAPML_PERSON"
+"""Tells a kernel who started it, where the server knows people."""
 _JOB = "SNAPML_JOB_ID"
 """What a job's processes carry (``jobs/events.py``)."""
 _LOOKALIKES = str.maketrans("аеорсухіјѕһԁԛԝвкмнтгαεοριντυκχγ", "aeopcyxijshdqwbkmhtraeopivtukxy")
@@ -76,14 +78,14 @@ def _name_of(uid: int) -> str:
 
 
 def acting(ws: Workspace) -> str:
-    """Return who acts in this process: whose job it is, if it is part of one, else the account.
+    """Return who acts in this process: whose job it is, else who started its kernel, else the account.
 
     So that what a person's job asks for is asked for by that person, with their role. It guards against mistakes: code that
     means to can shed its environment, for it runs as the account.
     """
     job = os.environ.get(_JOB)
     row = ws.ledger.row("SELECT actor FROM jobs WHERE id = ?", job) if job else None
-    return str(row["actor"]) if row and row["actor"] else account()
+    return str(row["actor"]) if row and row["actor"] else os.environ.get(PERSON) or account()
 
 
 def owners(ws: Workspace) -> set[str]:

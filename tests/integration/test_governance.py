@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from jupyter_client.blocking.client import BlockingKernelClient
 
 from integration.conftest import Server, stop_jobs
 from integration.test_surfaces import CASES
@@ -82,6 +83,44 @@ def test_an_author_asks_an_approver_decides_and_all_is_on_record(team: tuple[Wor
         ("rest", "developer", "approve", "not_allowed"), ("rest", "approver", "approve", "begun"), ("rest", "approver", "approve", "not_allowed"),
     ]  # fmt: skip
     assert server.ask("audit verify", token="vic").ok
+
+
+MAKING = """
+import snapml_lab as snap
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+X, y = load_iris(return_X_y=True, as_frame=True)
+snap.models.add(LogisticRegression(max_iter=300).fit(X, y), name="inside", example=X)
+"""
+
+
+def test_a_kernel_knows_who_started_it_so_what_is_made_in_it_has_its_author(team: tuple[Workspace, Server]):
+    ws, server = team
+    assert _in_a_kernel_of(server, "ann", MAKING) == ""
+    assert versions.find(ws.ledger, "inside").actor == "ann"
+    asked = server.ask("promote", {"what": "inside@1"}, token="ben").json()
+    assert asked["author"] == "ann"
+    assert server.ask("roles set", {"name": "ann", "role": "approver"}, token="boss").ok
+    refused = server.ask("approve", {"request": asked["id"]}, token="ann")
+    assert (refused.status_code, "their own" in refused.json()["message"]) == (403, True)
+    assert "NotAllowedError" in _in_a_kernel_of(server, "vic", MAKING)
+
+
+def _in_a_kernel_of(server: Server, who: str, code: str) -> str:
+    """Start a kernel as a person through the server, run code in it, and return what it raised."""
+    url, head = server.url("api/kernels"), {"Authorization": f"token {who}"}
+    kernel = requests.post(url, headers=head, json={"name": "python3"}, timeout=60).json()["id"]
+    try:
+        (file,) = (server.private / "RUNTIME").glob(f"kernel-{kernel}.json")
+        client = BlockingKernelClient(connection_file=str(file))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        content = client.execute_interactive(code, timeout=120, output_hook=lambda _: None)["content"]
+        client.stop_channels()
+        return "" if content["status"] == "ok" else str(content["ename"])
+    finally:
+        requests.delete(f"{url}/{kernel}", headers=head, timeout=60)
 
 
 @pytest.mark.parametrize("who", ["vic", "who"])
