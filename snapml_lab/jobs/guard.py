@@ -38,8 +38,9 @@ def guard(root: Path, job: str, lock: int, shim: int) -> None:
     from snapml_lab.jobs.tick import tick
     from snapml_lab.workspace import Workspace
 
-    with contextlib.suppress(Exception):  # the next tick, from wherever it comes, settles the job as well
-        tick(Workspace(root))
+    if root.is_dir():  # else it was moved or removed meanwhile, and is not made anew here
+        with contextlib.suppress(Exception):  # the next tick, from wherever it comes, settles the job as well
+            tick(Workspace(root))
 
 
 def sweep(job: str, folder: JobFolder) -> None:

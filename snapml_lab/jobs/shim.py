@@ -494,9 +494,12 @@ class Shim:
     @property
     def workspace(self) -> Any:
         """The workspace, opened on first use: after the payload was started."""
+        from snapml_lab.errors import StorageError
         from snapml_lab.workspace import Workspace
 
         if not hasattr(self, "_workspace"):
+            if not self.root.is_dir():  # moved or removed meanwhile: it is not made anew here
+                raise StorageError(f"{self.root} is gone.", fix="Nothing is to be done.")
             workspace = Workspace(self.root)
             workspace.ledger.patience(_BUSY_SECONDS)
             self._workspace = workspace

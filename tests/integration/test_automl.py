@@ -64,7 +64,7 @@ def _check_board(board):
 
 
 def test_the_terminal_learns_predicts_and_shows_the_board(flowers, snapml, project):
-    done = snapml("automl", "flowers.csv", "--target", "target", "--time", "1", "--metric", "log_loss")
+    done = snapml("automl", "flowers.csv", "--target", "target", "--time", "6", "--metric", "log_loss")
     assert done.returncode == 0, done.stderr
     assert "flowers-target@1" in done.stdout
     assert "not chance" in done.stdout
@@ -282,7 +282,7 @@ def test_bad_input_is_an_error_with_a_fix_and_leaves_the_workspace_as_it_was(ws,
 
 def _state(ws: Workspace):
     """Everything a workspace holds, the audit aside."""
-    tables = ("jobs", "runs", "params", "metrics", "model_versions", "environments")
+    tables = ("jobs", "runs", "params", "metric_chunks", "latest_metrics", "model_versions", "environments")
     rows = {name: [tuple(row) for row in ws.ledger.rows(f"SELECT * FROM {name}")] for name in tables}
     files = {
         str(path.relative_to(ws.root)): path.read_bytes()
