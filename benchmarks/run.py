@@ -1,10 +1,11 @@
-"""Runs the benchmarks, or those named, and writes ``benchmarks/RESULTS.md`` when it runs them all."""
+"""Runs the benchmarks, those of a group, or those named; a whole group is written to its part of ``benchmarks/RESULTS.md``."""
 
 import math
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,40 +23,68 @@ from start import import_cost, load_ext, server_import
 from submit import submit_beside_ray, submit_notebook, submit_to_payload
 from ticks import tick_live
 
-_ALL = {
-    function.__name__: function
-    for function in (
-        import_cost, log_metric, eight_writers, runs_search, gateway_busy, long_curve, log_killed, run_costs,
-        load_ext, server_import, submit_to_payload, submit_beside_ray, submit_notebook, tiny_jobs, notebooks_burst,
-        jobs_list, tick_live, idle_cpu, event_loop, faults,
-    )
+_GROUPS: dict[str, tuple[str, list[Callable[[], Entry | Outcomes]]]] = {
+    "record": (
+        "The record, beside MLflow and trackio",
+        [import_cost, log_metric, eight_writers, runs_search, gateway_busy, long_curve, log_killed, run_costs],
+    ),
+    "jobs": (
+        "Jobs, the start and the page, beside jupyter-scheduler and Ray Jobs",
+        [
+            load_ext, server_import, submit_to_payload, submit_beside_ray, submit_notebook, tiny_jobs, notebooks_burst,
+            jobs_list, tick_live, idle_cpu, event_loop, faults,
+        ],
+    ),
 }  # fmt: skip
+_ALL = {function.__name__: function for _, functions in _GROUPS.values() for function in functions}
 _RESULTS = Path(__file__).with_name("RESULTS.md")
+_HEAD = """# Measured
+
+By `make bench`, or `python benchmarks/run.py GROUP`; a part a group, each with its machine and day. Medians with quartiles;
+ours and the rivals in turns in the same run; the ratio of medians (ours over theirs) with its 95% bootstrap interval.
+"""
 
 
 def main(names: list[str]) -> int:
     """Measure and report; 1 if a goal was missed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
-    found = [one for name in names or _ALL if (one := _timed(name)) is not None]
-    whole = len(found) == len(names or _ALL)
+    met = True
+    for group in [name for name in names or _GROUPS if name in _GROUPS]:
+        title, functions = _GROUPS[group]
+        found = [one for function in functions if (one := _timed(function.__name__)) is not None]
+        whole = len(found) == len(functions)
+        met = met and whole and all(one.met for one in found)
+        part = f"## {title}\n\nAlone: `python benchmarks/run.py {group}`.\n{_part(found)}"
+        print(part)
+        if whole:
+            _write(title, part)
+    alone = [name for name in names if name not in _GROUPS]
+    if alone:
+        found = [one for name in alone if (one := _timed(name)) is not None]
+        met = met and len(found) == len(alone) and all(one.met for one in found)
+        print(_part(found))
+    return 0 if met else 1
+
+
+def _part(found: Sequence[Entry | Outcomes]) -> str:
     entries = [one for one in found if isinstance(one, Entry)]
-    tables = [one for one in found if isinstance(one, Outcomes)]
-    lines = [
-        "# Measured", "",
-        f"{machine()}; {versions('ipython', 'jupyter_server')}; {datetime.now(UTC):%Y-%m-%d}. Made by `make bench`.",
-        "Medians with quartiles; ours and the rivals in turns in the same run; the ratio of medians (ours over theirs) with its 95% bootstrap interval.",
-        "",
-    ]  # fmt: skip
+    lines = [f"{machine()}; {versions('ipython', 'jupyter_server')}; {datetime.now(UTC):%Y-%m-%d}.", ""]
     if entries:
         lines += ["| what | ours | rivals | goal | command |", "|---|---|---|---|---|"]
         lines += [*map(_row, entries), "", *_notes(entries)]
-    for table in tables:
-        lines += ["", *_table(table)]
-    text = "\n".join(lines).rstrip() + "\n"
-    print(text)
-    if whole and not names:
-        _RESULTS.write_text(text, "utf-8")
-    return 0 if whole and all(one.met for one in found) else 1
+    for table in found:
+        if isinstance(table, Outcomes):
+            lines += ["", *_table(table)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _write(title: str, part: str) -> None:
+    """Put a part in its place among the others."""
+    text = _RESULTS.read_text("utf-8") if _RESULTS.exists() else ""
+    parts = {piece.partition("\n")[0]: f"## {piece.rstrip()}\n" for piece in text.split("\n## ")[1:]}
+    parts[title] = part
+    order = [name for name, _ in _GROUPS.values()]
+    _RESULTS.write_text("\n".join([_HEAD, *(parts[name] for name in order if name in parts)]), "utf-8")
 
 
 def _timed(name: str) -> Entry | Outcomes | None:
@@ -101,7 +130,7 @@ def _notes(entries: list[Entry]) -> list[str]:
 
 def _table(table: Outcomes) -> list[str]:
     return [
-        f"## {table.name}", "", f"{_verdict(table)}. Alone: `{table.command}`", "",
+        f"### {table.name}", "", f"{_verdict(table)}. Alone: `{table.command}`", "",
         f"| {' | '.join(table.header)} |", "|---" * len(table.header) + "|",
         *(f"| {' | '.join(row)} |" for row in table.rows), "",
         *(f"- {note}" for note in table.notes),
