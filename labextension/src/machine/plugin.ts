@@ -42,10 +42,16 @@ export const machineSectionPlugin: JupyterFrontEndPlugin<void> = {
       model.changed.disconnect(add);
       const title = trans.__('Machine');
       const gpus = model.value?.gpus.length ?? 0;
-      const share = gpus > 0 ? 3.5 : 1.4;
-      sidebar.addSection({ id: 'machine', title, rank: 15, share, widget });
+      sidebar.addSection({
+        id: 'machine',
+        title,
+        rank: 15,
+        share: gpus > 0 ? 3.5 : 1.4,
+        collapsed: gpus === 0,
+        widget
+      });
     };
-    // Holders of GPUs need height, which is not taken from others where there is no GPU.
+    // Holders of GPUs need height, which is not taken from others where there is no GPU: the status bar says the rest.
     model.changed.connect(add);
     model.glance();
   }

@@ -36,6 +36,7 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
       title: trans.__('Runs'),
       rank: 12,
       share: 3,
+      collapsed: true,
       widget: new RunsSection({ ...options, state })
     });
     addPage(app, restorer, {
