@@ -130,7 +130,7 @@ def _refused_but_run(cycle):
 
 def _metric_gone(cycle):
     _run(cycle, "settled", kind="teller", metrics=5)
-    _ledger(cycle, "DELETE FROM metrics WHERE step = 3")
+    _ledger(cycle, "UPDATE metric_chunks SET number = number - 1")
 
 
 def _stranger_killed(cycle):
