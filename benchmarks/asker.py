@@ -59,9 +59,7 @@ class _Connection(asyncio.Protocol):
                 return
             length = _LENGTH.search(self._got, 0, self._head + 2)
             self._whole = self._head + 4 + int(length[1]) if length else None
-        ended = (
-            self._got.endswith(b"\r\n0\r\n\r\n") if self._whole is None else len(self._got) >= self._whole
-        )
+        ended = self._got.endswith(b"\r\n0\r\n\r\n") if self._whole is None else len(self._got) >= self._whole
         if ended and self._coming is not None and not self._coming.done():
             status = int(self._got[9:12])
             self._coming.set_result(_Answer(status, bytes(self._got[self._head + 4 :]), self._first, now))
@@ -114,7 +112,9 @@ class _Asked:
         if answer.status != 200 or (
             self.tokens is not None and (tokens != self.tokens or b"[DONE]" not in answer.body)
         ):
-            self.broken.append(f"{answer.status}, {tokens} tokens: {answer.body[-300:].decode('utf-8', 'replace')}")
+            self.broken.append(
+                f"{answer.status}, {tokens} tokens: {answer.body[-300:].decode('utf-8', 'replace')}"
+            )
             return
         self.taken.append((answer.done - begun) * 1000)
         if answer.first is not None:
@@ -131,11 +131,18 @@ class _Asked:
 def _asked(port: int, path: str, headers: dict[str, str], body: Any, tokens: int | None) -> _Asked:
     content = json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json"]
-    lines += [f"Content-Length: {len(content)}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    lines += [
+        f"Content-Length: {len(content)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "",
+        "",
+    ]
     return _Asked(port, "\r\n".join(lines).encode() + content, tokens)
 
 
-def _run(asked: _Asked, asking: Callable[[list[_Connection]], Awaitable[object]], at_once: int) -> dict[str, Any]:
+def _run(
+    asked: _Asked, asking: Callable[[list[_Connection]], Awaitable[object]], at_once: int
+) -> dict[str, Any]:
     async def whole() -> dict[str, Any]:
         connections = [_Connection() for _ in range(at_once)]
         begun = time.perf_counter()
@@ -150,7 +157,13 @@ def _run(asked: _Asked, asking: Callable[[list[_Connection]], Awaitable[object]]
 
 
 def ask(
-    port: int, path: str, headers: dict[str, str], body: Any, number: int, at_once: int = 1, tokens: int | None = None
+    port: int,
+    path: str,
+    headers: dict[str, str],
+    body: Any,
+    number: int,
+    at_once: int = 1,
+    tokens: int | None = None,
 ) -> dict[str, Any]:
     """Ask ``number`` times in all, ``at_once`` at a time: who has an answer asks again."""
     asked = _asked(port, path, headers, body, tokens)
@@ -163,7 +176,13 @@ def ask(
 
 
 def keep(
-    port: int, path: str, headers: dict[str, str], body: Any, seconds: float, at_once: int, tokens: int | None = None
+    port: int,
+    path: str,
+    headers: dict[str, str],
+    body: Any,
+    seconds: float,
+    at_once: int,
+    tokens: int | None = None,
 ) -> dict[str, Any]:
     """Keep ``at_once`` going for so long; what is under way then is waited for. They begin spread over a second."""
     asked = _asked(port, path, headers, body, tokens)
@@ -182,10 +201,11 @@ def keep(
 
 
 def due(
-    port: int, path: str, headers: dict[str, str], body: Any, seconds: float, a_second: float, at_most: int = 64
-) -> dict[str, Any]:
+    port: int, path: str, headers: dict[str, str], body: Any, seconds: float, a_second: float, at_most: int = 64,
+    tokens: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Ask at a fixed rate: a request counts from when it was due, so that one that is slow makes no other late unseen."""
-    asked = _asked(port, path, headers, body, None)
+    asked = _asked(port, path, headers, body, tokens)
 
     async def asking(connections: list[_Connection]) -> None:
         begun = time.perf_counter() + 0.1

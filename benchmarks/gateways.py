@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ class Gateway:
     Attributes:
         pid: the process to measure, its children with it.
         headers: what a request carries.
-        paths: of each model.
-        kept: where its bill is, if it writes one.
+        paths: of models that are asked by path; others are named in the body.
+        kept: the workspace its bill is in, if it writes one.
+        beside: further processes that are measured with it.
     """
 
     name: str
@@ -60,14 +62,17 @@ class Gateway:
     headers: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     kept: Any = None
+    beside: tuple[int, ...] = ()
 
     def asked(self, *, model: str = AT_ONCE, stream: bool = False, tokens: int = TOKENS) -> dict[str, Any]:
         """Return what an asker is told of a chat."""
-        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "well?"}]}
-        if stream:
-            body |= {"stream": True, "max_tokens": tokens}
+        body: dict[str, Any] = {"messages": [{"role": "user", "content": "well?"}]}
+        body |= {"stream": True, "max_tokens": tokens} if stream else {}
+        body |= {} if model in self.paths else {"model": model}
         path = self.paths.get(model, "/v1/chat/completions")
-        return {"port": self.port, "path": path, "headers": self.headers, "body": body, "tokens": tokens if stream else None}  # fmt: skip
+        return {
+            "port": self.port, "path": path, "headers": self.headers, "body": body, "tokens": tokens if stream else None,
+        }  # fmt: skip
 
     def cpu_seconds(self) -> float:
         """Return the processor time it has used."""
@@ -78,8 +83,8 @@ class Gateway:
         return sum(process.memory_info().rss for process in self._processes()) / (1 << 20)
 
     def _processes(self) -> list[psutil.Process]:
-        process = psutil.Process(self.pid)
-        return [process, *process.children(recursive=True)]
+        own = [psutil.Process(pid) for pid in (self.pid, *self.beside)]
+        return [process for one in own for process in (one, *one.children(recursive=True))]
 
 
 @contextlib.contextmanager
@@ -96,29 +101,35 @@ def gateways(*names: str) -> Iterator[tuple[Driver, dict[str, Gateway]]]:
                 if name == DIRECT
                 else stack.enter_context(_MADE[name](port, folder))
             )
-        for gateway in found.values():
-            _wait(gateway)
+        try:
+            for gateway in found.values():
+                _wait(gateway)
+        except Exception as error:
+            logs = [
+                f"{log.name}: {log.read_text('utf-8', 'replace')[-2000:]}" for log in folder.glob("*.log")
+            ]
+            raise RuntimeError("\n".join([str(error), *logs])) from error
         yield stack.enter_context(Driver(ASKER, folder)), found
 
 
-def worked(asker: Driver, gateway: Gateway, verb: str = "ask", *, whole: bool = True, **asked: Any) -> dict[str, Any]:
-    """Have a gateway asked, and return the figures.
+def worked(asker: Driver, gateway: Gateway, verb: str = "ask", **asked: Any) -> dict[str, Any]:
+    """Have a gateway asked for chats, and return the figures.
 
-    Args:
-        whole: an answer that is not whole is an error, not a figure.
+    Raises:
+        RuntimeError: an answer was not whole.
     """
     shape = {name: asked.pop(name) for name in ("model", "stream", "tokens") if name in asked}
     found: dict[str, Any] = asker.ask(verb, **gateway.asked(**shape), **asked)
-    if whole and found["broken"]:
+    if found["broken"]:
         raise RuntimeError(f"{gateway.name}: {found['broken']} of {found['begun']} broken: {found['why']}")
     return found
 
 
 @contextlib.contextmanager
-def provider() -> Iterator[tuple[int, int]]:
+def provider(*sockets: Path) -> Iterator[tuple[int, int]]:
     """Give the port and the process of a stand-in for a provider."""
     here = Path(__file__).with_name("upstream.py")
-    with process([sys.executable, str(here)], dict(os.environ), read=True) as upstream:
+    with process([sys.executable, str(here), *map(str, sockets)], dict(os.environ), read=True) as upstream:
         assert upstream.stdout is not None
         yield int(upstream.stdout.readline()), upstream.pid
 
@@ -154,26 +165,43 @@ def bill(ws: Any) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _ours(upstream: int, folder: Path) -> Iterator[Gateway]:
+def ours(ws: Any, folder: Path, kept: Any = None) -> Iterator[Gateway]:
+    """Give our gateway of a workspace, and a key of it."""
     from snapml_lab.governance import keys
+
+    _, key = keys.create(ws, "bench")
+    port, events = free_port(), ws.project / "gateway.jsonl"
+    variables = {**os.environ, "SNAPML_WORKSPACE": str(ws.project)}
+    argv = [sys.executable, "-c", _GATEWAY, str(port), str(events)]
+    with process(argv, variables, log=folder / "ours.log") as started:
+        wait_until(lambda: events.exists() and "ready" in events.read_text("utf-8"), "our gateway")
+        yield Gateway(OURS, port, started.pid, _bearer(key), kept=kept)
+
+
+@contextlib.contextmanager
+def _ours(_: int, folder: Path) -> Iterator[Gateway]:
+    from snapml_lab.costs import prices
     from snapml_lab.registry import deployments
-    from snapml_lab.registry.deployments import Deployment
 
     with scratch() as ws:
         for model in (AT_ONCE, PACED):
-            deployments.declare(ws, Deployment(model, f"{model}@1", "transformers", "chat", "inner"))
-        _, key = keys.create(ws, "bench")
-        port, events, log = _free(), ws.project / "gateway.jsonl", folder / "ours.log"
-        variables = {**os.environ, "SNAPML_WORKSPACE": str(ws.project), "BENCH_KEY": "sk-behind"}
-        argv = [sys.executable, "-c", _GATEWAY, str(port), str(events)]
-        with process(argv, variables, log=log) as started:
-            yield Gateway(OURS, port, started.pid, _bearer(key), kept=ws)
+            deployments.declare(ws, deployments.single(model, f"{model}@1", "transformers", "chat", model))
+            prices.set_tokens(ws, model, Decimal(1), Decimal(2))
+        sockets = [deployments.socket_path(ws, model) for model in (AT_ONCE, PACED)]
+        with provider(*sockets), ours(ws, folder, ws) as gateway:
+            yield gateway
 
 
 @contextlib.contextmanager
 def _relay(upstream: int, folder: Path) -> Iterator[Gateway]:
     key = secrets.token_urlsafe(32)
-    argv = [sys.executable, str(Path(__file__).with_name("relay.py")), str(folder / "relay.db"), str(upstream), key]
+    argv = [
+        sys.executable,
+        str(Path(__file__).with_name("relay.py")),
+        str(folder / "relay.db"),
+        str(upstream),
+        key,
+    ]
     with process(argv, dict(os.environ), read=True) as started:
         assert started.stdout is not None
         yield Gateway(RELAY, int(started.stdout.readline()), started.pid, _bearer(key))
@@ -193,9 +221,9 @@ def _litellm(upstream: int, folder: Path) -> Iterator[Gateway]:
     }  # fmt: skip
     place = folder / "litellm.yaml"
     place.write_text(json.dumps(config), "utf-8")  # which is YAML, too
-    python, port = litellm_python(), _free()
+    python, port = litellm_python(), free_port()
     argv = [str(Path(python).with_name("litellm")), "--config", str(place), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]  # fmt: skip
-    variables = _foreign(folder) | {
+    variables = foreign(folder) | {
         "LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }  # fmt: skip
     with process(argv, variables, log=folder / "litellm.log") as started:
@@ -216,9 +244,9 @@ def _mlflow(upstream: int, folder: Path) -> Iterator[Gateway]:
     }  # fmt: skip
     place = folder / "mlflow.yaml"
     place.write_text(json.dumps(config), "utf-8")
-    port = _free()
+    port = free_port()
     argv = [mlflow_gateway_python(), "-m", "mlflow", "gateway", "start", "--config-path", str(place), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]  # fmt: skip
-    with process(argv, _foreign(folder), log=folder / "mlflow.log") as started:
+    with process(argv, foreign(folder), log=folder / "mlflow.log") as started:
         paths = {model: f"/gateway/{model}/invocations" for model in (AT_ONCE, PACED)}
         yield Gateway(MLFLOW_GATEWAY, port, started.pid, paths=paths)
 
@@ -236,7 +264,7 @@ def litellm_python() -> str:
     return environment("litellm", "litellm[proxy]==1.106.*", over="litellm==1.109.*")
 
 
-def _foreign(folder: Path) -> dict[str, str]:
+def foreign(folder: Path) -> dict[str, str]:
     """Return the environment of a rival: nothing of ours, no telling anybody over a network."""
     kept = {
         name: value for name, value in os.environ.items()
@@ -254,7 +282,10 @@ def _wait(gateway: Gateway) -> None:
         asked = gateway.asked()
         url = f"http://127.0.0.1:{gateway.port}{asked['path']}"
         with contextlib.suppress(requests.ConnectionError):
-            return requests.post(url, json=asked["body"], headers=asked["headers"], timeout=30).status_code == 200
+            return (
+                requests.post(url, json=asked["body"], headers=asked["headers"], timeout=30).status_code
+                == 200
+            )
         return False
 
     wait_until(answers, gateway.name, _UP_SECONDS, 0.2)
@@ -264,7 +295,8 @@ def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _free() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -28,7 +28,9 @@ class _Relay:
             "CREATE TABLE requests (id INTEGER PRIMARY KEY, key TEXT, at REAL, held INTEGER, tokens INTEGER, cost INTEGER);"
             "CREATE TABLE budget (spent INTEGER, held INTEGER); INSERT INTO budget VALUES (0, 0);"
         )
-        self.ledger.execute("INSERT INTO keys VALUES (?, 'bench')", (hashlib.sha256(key.encode()).hexdigest(),))
+        self.ledger.execute(
+            "INSERT INTO keys VALUES (?, 'bench')", (hashlib.sha256(key.encode()).hexdigest(),)
+        )
 
     async def start(self) -> int:
         """Listen; return the port."""

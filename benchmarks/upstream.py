@@ -1,18 +1,20 @@
-"""A stand-in for a provider: OpenAI's completions over loopback TCP, streamed and not, always with usage. ``python upstream.py``.
+"""A stand-in for a provider: OpenAI's completions over loopback TCP, streamed and not, always with usage. ``python upstream.py [SOCKET …]``.
 
-It listens on a port of its choice, which it prints. A model named ``paced`` streams a token each 0.1 s; any other gives all it has
-at once. ``max_tokens`` tokens are streamed, each ``word``, so that who reads the stream can count them through any gateway.
+It listens on a port of its choice, which it prints, and on Unix sockets. A model named ``paced`` streams a token each 0.1 s; any other sends the first
+alone and the rest 5 ms later. ``max_tokens`` tokens are streamed, each ``word``, so that who reads the stream can count them through any gateway.
 """
 
 import asyncio
 import json
 import re
+import sys
 from typing import Any
 
 import uvloop
 
 PACED = "paced"
 PACE_SECONDS = 0.1
+REST_SECONDS = 0.005
 _TOKENS = 16
 _INPUT = 5
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -35,7 +37,9 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def _event(delta: dict[str, str] | None, reason: str | None = None, usage: dict[str, Any] | None = None) -> bytes:
+def _event(
+    delta: dict[str, str] | None, reason: str | None = None, usage: dict[str, Any] | None = None
+) -> bytes:
     """Write one event of a stream, as a chunk of HTTP; without a delta, the one that tells the usage."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
     fields = {
@@ -48,7 +52,11 @@ def _chunk(content: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(content), content)
 
 
-_FIRST, _TOKEN, _LAST = _event({"role": "assistant", "content": ""}), _event({"content": " word"}), _event({}, "stop")
+_FIRST, _TOKEN, _LAST = (
+    _event({"role": "assistant", "content": ""}),
+    _event({"content": " word"}),
+    _event({}, "stop"),
+)
 _DONE = _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
@@ -85,7 +93,9 @@ class _Provider(asyncio.Protocol):
         if asked.get("model") == PACED:
             self.task = asyncio.get_running_loop().create_task(self._paced(tokens, end_of_it))
         else:
-            self.transport.write(_HEAD + _FIRST + _TOKEN * tokens + end_of_it)
+            self.transport.write(_HEAD + _FIRST + _TOKEN)
+            later = asyncio.get_running_loop().call_later
+            later(REST_SECONDS, self.transport.write, _TOKEN * (tokens - 1) + end_of_it)
 
     async def _paced(self, tokens: int, end_of_it: bytes) -> None:
         """Stream a token each 0.1 s by the clock: a late one does not delay the next."""
@@ -98,11 +108,14 @@ class _Provider(asyncio.Protocol):
         self.transport.write(end_of_it)
 
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Provider, "127.0.0.1", 0, backlog=1024)
+async def _serve(sockets: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    for path in sockets:
+        await loop.create_unix_server(_Provider, path, backlog=1024)
+    server = await loop.create_server(_Provider, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(sys.argv[1:]))
