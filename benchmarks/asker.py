@@ -18,7 +18,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _TOKEN = b"word"
 """What a token of the stand-in provider is, whichever gateway it comes through."""
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
 _TOLD = 5
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+"""The first of them makes the rivals' environments, which takes minutes."""
 
 _FOLDER = Path(__file__).parents[2] / "benchmarks"
 _SMALL = {
