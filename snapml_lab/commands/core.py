@@ -24,6 +24,7 @@ MODULES = (
     "compare",
     "costs",
     "data",
+    "env",
     "evals",
     "finetune",
     "jobs",

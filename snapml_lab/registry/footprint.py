@@ -26,8 +26,14 @@ _ADAPTED_MATRICES = 7
 
 def serving(source: str) -> int | None:
     """Return the memory (MiB) to serve a model's folder, an adapter's with its base's; None where it cannot be known."""
-    weights = _weights(Path(source))
-    return None if weights is None else int(weights * _SERVING / _MIB) + _CONTEXT_MIB
+    total = _weights(Path(source))
+    return None if total is None else int(total * _SERVING / _MIB) + _CONTEXT_MIB
+
+
+def weights(source: Path) -> int | None:
+    """Return the MiB of a model's weights, an adapter's with its base's; None where they cannot be known."""
+    found = _weights(source)
+    return None if found is None else -(-found // _MIB)
 
 
 def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | None:
@@ -40,8 +46,8 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
         max_length: tokens a row.
     """
     folder = Path(base)
-    weights, config = _weights(folder), _config(folder)
-    if weights is None or config is None:
+    own, config = _weights(folder), _config(folder)
+    if own is None or config is None:
         return None
     try:
         hidden, layers, words = (
@@ -54,7 +60,7 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
     wide = 2 if config.get("dtype", config.get("torch_dtype")) == "float32" else 1
     trained = layers * rank * (_ADAPTED_MATRICES - 3) * 2 * hidden + layers * rank * 3 * (hidden + inner)
     activations = _ACTIVATION_BYTES * tokens * hidden * layers * wide
-    total = weights + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
+    total = own + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
     return int(total / _MIB) + _CONTEXT_MIB
 
 
