@@ -269,8 +269,7 @@ def create(environment: Environment, say: installing.Say) -> dict[str, Any]:
         if ready is not None and _look(environment, files=True).state is State.READY:
             say(1.0, f"{environment.id} is there")
             return ready
-        pins = "\n".join(packages(environment)) or None
-        return _make(environment, say, held, pins)
+        return _make(environment, say, held, _pins(environment, ready))
 
 
 def remove(environment: Environment, *, force: bool = False) -> int:
@@ -324,6 +323,15 @@ def run(spec: dict[str, Any], report: Reports) -> dict[str, Any]:
 
     ready = create(environment, say)
     return {"environment": environment.id, "path": str(environment.place), **ready}
+
+
+def _pins(environment: Environment, ready: dict[str, Any] | None) -> str | None:
+    """Return the lock of the environment that is made anew, where it is what its maker wrote."""
+    with contextlib.suppress(OSError):
+        lock = (environment.place / LOCK).read_bytes()
+        if ready is not None and hashlib.sha256(lock).hexdigest() == ready["lock"]:
+            return lock.decode()
+    return None
 
 
 def _make(environment: Environment, say: installing.Say, held: int, pins: str | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Making a virtual environment and installing into it: uv if there, else venv and pip. Standard library only."""
 
 import codecs
+import importlib.util
 import os
 import re
 import select
@@ -24,6 +25,7 @@ _FETCHED, _INSTALLED = 0.6, 0.36
 _NAMED = re.compile(
     r"^\s*(Collecting|Downloading|Using cached|Downloaded|Building|Prepared|Installed|Resolved)\b.*"
 )
+_WITH_PIP = "import ensurepip, sys, runpy; ensurepip.bootstrap(); sys.argv[0] = 'pip'; runpy.run_module('pip', run_name='__main__')"
 _PIN = re.compile(r"^[\w.-]+(?:\[[\w,.-]+\])?\s*==", re.MULTILINE)
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _ALTERED = ("DO NOT MATCH THE HASHES", "Hash mismatch")
@@ -80,9 +82,9 @@ def build(recipe: Recipe, place: Path, say: Say, *, keep: int, pins: str | None 
     tool = uv()
     with _folder() as folder:
         made.run(
-            [tool, "venv", "--python", python, str(place)] if tool else [python, "-m", "venv", str(place)],
-            folder,
-        )
+            [tool, "venv", "--python", python, str(place)] if tool
+            else [python, "-m", "venv", "--without-pip", str(place)], folder,
+        )  # fmt: skip
         constraints = folder / "constraints.txt"
         constraints.write_text(pins or "", "utf-8")
         for step in recipe.steps:
@@ -135,17 +137,14 @@ class _Build:
     def install(self, arguments: list[str], index: str | None, folder: Path) -> None:
         """Install by uv or by pip; what the one cannot find the other may, for they are set up each by itself."""
         python = str(self.place / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--retries", "2"]
         more = [[], *([["--extra-index-url", index]] if index else [])]
-        ways = [[*pip, *arguments, *extra] for extra in more]
+        ways = []
         if tool := uv():
             fast = [tool, "pip", "install", "--python", python, "--compile-bytecode"]
-            seed = [tool, "pip", "install", "--python", python, "pip"]
-            ways = [[*fast, *arguments, *extra] for extra in more] + ways
+            ways = [[*fast, *arguments, *extra] for extra in more]
+        ways += [[*self._pip(python), *arguments, *extra] for extra in more]
         told = ""
         for way in ways:
-            if way[:3] == pip[:3] and not any(self.place.glob("lib/python*/site-packages/pip")):
-                self._try(seed, folder)
             code, said = self._try(way, folder)
             if code == 0:
                 return
@@ -155,6 +154,13 @@ class _Build:
             f"The packages cannot be had: {_reason(told)}.",
             fix="Make them available (a network, an index, a wheel) and run it again; the job's log has the whole of it.",
         )
+
+    def _pip(self, python: str) -> list[str]:
+        """Return how pip installs there: ours; where this environment has none, that which comes with Python."""
+        options = ["install", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+        if importlib.util.find_spec("pip") is not None:
+            return [sys.executable, "-m", "pip", "--python", python, *options]
+        return [python, "-c", _WITH_PIP, *options]
 
     def run(self, argv: list[str], folder: Path) -> None:
         """Run what must succeed."""
