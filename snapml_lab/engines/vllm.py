@@ -20,10 +20,11 @@ from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.engines.vllm_options import RANKS, Options, flags
 from snapml_lab.envs import engines as environments
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError
-from snapml_lab.jobs import containment, gpus, processes
+from snapml_lab.jobs import containment, events, gpus, processes
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import footprint
 from snapml_lab.registry.deployments import Deployment, Target
+from snapml_lab.store.files import locked, read_json, replace_json
 from snapml_lab.workspace import Workspace
 
 _DROPPED = {"metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user"}
@@ -95,6 +96,8 @@ def translate(route: str, body: Body, target: Target) -> Body:
 def load_adapter(socket: Path, name: str, path: Path | str) -> None:
     """Load a PEFT adapter into a running vLLM; it then answers by ``name``. One that is loaded already is no error.
 
+    The same service has it again after it fell and was started again.
+
     Raises:
         NotFoundError: ``path`` holds no adapter.
         ConflictError: vLLM does not take it, and why.
@@ -106,6 +109,7 @@ def load_adapter(socket: Path, name: str, path: Path | str) -> None:
     )
     if status != 200 and not (status == 400 and "already" in said):
         raise ConflictError(f"vLLM does not take the adapter {name}: {_message(said)}.", fix=_fix(said))
+    _note(socket, name, str(path))
 
 
 def unload_adapter(socket: Path, name: str) -> None:
@@ -115,6 +119,7 @@ def unload_adapter(socket: Path, name: str) -> None:
         ConflictError: vLLM refuses.
         OSError: vLLM does not answer.
     """
+    _note(socket, name, None)
     status, said = socket_http.ask(socket, "POST", "/v1/unload_lora_adapter", {"lora_name": name})
     if status not in (200, 404):
         raise ConflictError(f"vLLM does not let go of {name}: {_message(said)}.", fix="Undeploy its base.")
@@ -240,6 +245,7 @@ class _Watch:
             if not ready and healthy:
                 self.report.message("asking it for one token")
                 self._canary()
+                self._load_again()
                 self.report.ready()
                 ready = True
             if ready:
@@ -255,6 +261,20 @@ class _Watch:
             return socket_http.ask(self.socket, "GET", "/health", timeout=_HEALTH_SECONDS)[0] == 200
         except OSError:
             return False
+
+    def _load_again(self) -> None:
+        """Load the adapters that this service had before it fell; those of a service before it are forgotten."""
+        job = os.environ[events.JOB]
+        with locked(_notes(self.socket).with_suffix(".lock")):
+            noted = read_json(_notes(self.socket)) or {}
+            kept = noted.get("adapters", {}) if noted.get("job") == job else {}
+            replace_json(_notes(self.socket), {"job": job, "adapters": kept})
+        for name, path in kept.items():
+            self.report.message(f"loading the adapter {name}")
+            try:
+                load_adapter(self.socket, name, path)
+            except (SnapmlError, OSError) as error:  # one that is gone must not keep the others down
+                print(f"the adapter {name} is not loaded: {error}", file=sys.stderr, flush=True)
 
     def _canary(self) -> None:
         """Ask for one token, as a caller would; a model without a chat template goes on with a text."""
@@ -275,6 +295,21 @@ class _Watch:
         processes.kill_all(processes.descendants(os.getpid()))
         child.kill()
         child.wait()
+
+
+def _notes(socket: Path) -> Path:
+    """Return the file that says which adapters a service has: beside its socket, where only this account can write."""
+    return socket.with_suffix(".adapters")
+
+
+def _note(socket: Path, name: str, path: str | None) -> None:
+    """Note that an adapter is loaded, or (``path`` None) no more."""
+    with locked(_notes(socket).with_suffix(".lock")):
+        noted = read_json(_notes(socket)) or {}
+        adapters = {key: value for key, value in noted.get("adapters", {}).items() if key != name}
+        if path is not None:
+            adapters[name] = path
+        replace_json(_notes(socket), {**noted, "adapters": adapters})
 
 
 def _spec(_ws: Workspace, _deployment: Deployment, target: Target) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Flags and their meaning: vLLM 0.32, ``python -m vllm.entrypoints.openai.api_serv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 from snapml_lab.errors import InvalidInputError
 
@@ -56,17 +57,16 @@ class Options:
         Raises:
             InvalidInputError: naming the option there is not, or whose value is of another kind.
         """
-        known = {item.name: str(item.type) for item in fields(cls)}
+        known = {item.name: item.type for item in fields(cls)}
         for name, value in given.items():
             if name not in known:
                 raise InvalidInputError.of("option", name, f"one of vllm's: {', '.join(known)}")
-            if value is None and known[name].endswith("None"):
+            kinds = get_args(known[name]) if isinstance(known[name], UnionType) else (known[name],)
+            if value is None and NoneType in kinds:
                 continue
-            kind = _KINDS[known[name].partition(" ")[0].partition("[")[0]]
-            if (
-                type(value) is not kind
-                or (isinstance(value, int) and kind is int and value < 1)
-                or (kind is str and not value)
+            kind = get_origin(kinds[0]) or kinds[0]
+            if type(value) is not kind or (
+                kind is not dict and not isinstance(value, bool) and not (value and value > kind())
             ):
                 raise InvalidInputError.of(name, value, _EXPECTED[kind])
         made = cls(**given)
@@ -79,8 +79,12 @@ class Options:
         return self.adapters or self.max_loras is not None or self.max_lora_rank is not None
 
 
-_KINDS: dict[str, type] = {"int": int, "str": str, "bool": bool, "dict": dict}
-_EXPECTED = {int: "a whole number above 0", str: "a word", bool: "true or false", dict: "a JSON object"}
+_EXPECTED: dict[Any, str] = {
+    int: "a whole number above 0",
+    str: "a word",
+    bool: "true or false",
+    dict: "a JSON object",
+}
 
 
 def flags(

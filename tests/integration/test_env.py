@@ -26,10 +26,11 @@ from snapml_lab.workspace import Workspace
 
 
 def package(folder: Path, name: str = "tinything", version: str = "1.0") -> Path:
-    """A wheel of one module, made on the spot: nothing is asked of an index."""
+    """A wheel of one module and a megabyte of data, made on the spot: nothing is asked of an index."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"VERSION = {version!r}\n",
+        f"{name}.txt": os.urandom(1 << 20).hex()[: 1 << 20],
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -244,7 +245,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(place: Place, tmp_path: Path):
     disk = tmp_path / "small"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(disk)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("this account may not mount a file system")
