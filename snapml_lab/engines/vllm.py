@@ -48,6 +48,8 @@ _HARMLESS: dict[str, Any] = {"modalities": ["text"], "verbosity": "medium"}
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "HF_HOME", "XDG_CACHE_HOME")
 _KEPT_FAMILIES = ("CUDA_", "NVIDIA_", "NCCL_", "OMP_", "SNAPML_JOB_", "SNAPML_GPU_")
+_CPU_HEADS = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+"""How wide an attention head may be for vLLM 0.32's kernels for processors (``CPUAttentionBackend``); another kills it."""
 _BESIDE_MIB = 1536
 """Of a GPU, beside weights, keys and values: CUDA's context, activations and what the allocator cannot give back."""
 _LEAST_CACHE_MIB = 64
@@ -321,6 +323,13 @@ def _spec(_ws: Workspace, _deployment: Deployment, target: Target) -> dict[str, 
     arguments({**spec, "socket": ""}, on_gpu=False)
     if target.gpus and not gpus.present():
         raise InvalidInputError.of("gpus", target.gpus, "0: this machine has none")
+    wide = _head(_model(target.source))
+    if not target.gpus and wide is not None and wide not in _CPU_HEADS:
+        raise ConflictError(
+            f"vLLM on a processor cannot serve {target.model}: its attention heads are {wide} wide, not one of"
+            f" {', '.join(map(str, _CPU_HEADS))}.",
+            fix="Serve it by the other engine: --engine transformers",
+        )
     return spec
 
 
@@ -329,11 +338,25 @@ def context(target: Target) -> int | None:
     with contextlib.suppress(SnapmlError):
         if (asked := Options.of(target.options).max_model_len) is not None:
             return asked
-    adapter = _read(Path(target.source) / "adapter_config.json")
-    model = Path(str(adapter["base_model_name_or_path"])) if adapter else Path(target.source)
-    config = _read(model / "config.json") or {}
-    found = config.get("max_position_embeddings")
+    found = _model(target.source).get("max_position_embeddings")
     return found if isinstance(found, int) else None
+
+
+def _model(source: str) -> dict[str, Any]:
+    """Return the configuration of a model in a folder, an adapter's base's; empty where it is not on this machine."""
+    adapter = _read(Path(source) / "adapter_config.json")
+    folder = Path(str(adapter["base_model_name_or_path"])) if adapter else Path(source)
+    found = _read(folder / "config.json") or {}
+    inner = found.get("text_config")
+    return inner if isinstance(inner, dict) else found
+
+
+def _head(config: dict[str, Any]) -> int | None:
+    """Return how wide an attention head is."""
+    if isinstance(wide := config.get("head_dim"), int):
+        return wide
+    hidden, heads = config.get("hidden_size"), config.get("num_attention_heads")
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads else None
 
 
 def _refuse_addresses(messages: Any) -> None:

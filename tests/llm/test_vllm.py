@@ -15,13 +15,14 @@ from snapml_lab.engines import services, vllm
 from snapml_lab.envs import engines as environments
 from snapml_lab.errors import ConflictError
 from snapml_lab.finetune import base
-from snapml_lab.jobs import processes
-from snapml_lab.jobs.model import Job, State
+from snapml_lab.governance import keys
+from snapml_lab.jobs import processes, queue
+from snapml_lab.jobs.model import Job, State, Work
 from snapml_lab.registry import deployments, versions
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.tracking.record import Origin
 
-from .home import Lab, record, until, write
+from .home import Lab, free_port, record, until, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -68,23 +69,40 @@ def withdraw(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def tuned(lab: Lab) -> dict[str, str]:
-    """Folders of what is served: the base, the lab's adapter, and one that was tuned to say something else."""
-    lines = [
-        record(f"{name} has {count}", f"<{count}>")
-        for name in ("ann", "bob", "carol")
-        for count in range(0, 60, 3)
-    ]
-    write(lab.folder / "animals.jsonl", lines)
-    lab.do(
-        "finetune", "sample", "animals.jsonl", "--name", "other", "--rank", "8", "--lr", "0.005", "--epochs", "4",
-        "--max-length", "128", "--rows", "1", "--checkpoint-steps", "100",
-    )  # fmt: skip
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A gateway, and a small base model made on the spot with heads as wide as vLLM takes them on a processor."""
+    made = Lab(tmp_path_factory.mktemp("vllm"), tmp_path_factory.mktemp("cache"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(lab.cache))
-        folders = {BASE: str(base.sample_folder())}
-    for name, model in ((TUNED, "tuned"), (OTHER, "other")):
-        folders[name] = str(base.laid_out(lab.ws, versions.find(lab.ws.ledger, model)))
+        patch.setenv("XDG_CACHE_HOME", str(made.cache))
+        work = Work(
+            "sample", "sample-llm", queue.python("snapml_lab.finetune.sample:run"), {"steps": 40, "heads": 4}
+        )
+        job = queue.submit(made.ws, work, actor="tests", origin=Origin())
+        assert queue.wait(made.ws, job, timeout=200).state is State.SUCCEEDED
+        port = free_port()
+        services.wait_ready(made.ws, services.start_gateway(made.ws, port, actor="tests", origin=Origin()))
+        made.url = f"http://127.0.0.1:{port}"
+        _, made.key = keys.create(made.ws, "tests")
+        yield made
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def tuned(lab: Lab) -> dict[str, str]:
+    """Folders of what is served: the base, and two adapters that were tuned to answer each in its own way."""
+    names, counts = ("ann", "bob", "carol"), range(0, 60, 3)
+    said = {
+        TUNED: [record(f"{name} has {n}", json.dumps({"name": name})) for name in names for n in counts],
+        OTHER: [record(f"{name} has {n}", f"<{n}>") for name in names for n in counts],
+    }
+    folders = {BASE: str(base.sample_folder())}
+    for name, lines in said.items():
+        write(lab.folder / f"{name}.jsonl", lines)
+        lab.do(
+            "finetune", "sample", f"{name}.jsonl", "--rank", "8", "--lr", "0.005", "--epochs", "6", "--max-length", "128",
+            "--rows", "1", "--checkpoint-steps", "1000",
+        )  # fmt: skip
+        folders[name] = str(base.laid_out(lab.ws, versions.find(lab.ws.ledger, name)))
     return folders
 
 
@@ -111,7 +129,6 @@ def served(
 ) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(vllm_home))
-        patch.setenv("XDG_CACHE_HOME", str(lab.cache))
         if request.param == "vllm":
             lab.do("env", "create", "vllm", timeout=800)
         SERVERS[request.param](lab, tuned)

@@ -10,6 +10,7 @@ from snapml_lab.engines import vllm
 from snapml_lab.engines.base import UnsupportedError
 from snapml_lab.engines.vllm_options import Options, flags
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError
+from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Target
 
 CHAT = "/v1/chat/completions"
@@ -188,3 +189,18 @@ def test_the_context_is_what_was_asked_for_else_the_models(tmp_path: Path):
     assert vllm.context(found) == 2048
     assert vllm.context(target(max_model_len=77)) == 77
     assert vllm.context(target()) is None
+
+
+def test_a_model_that_would_kill_it_on_a_processor_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "vllm.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))  # so that it imports here
+    monkeypatch.setattr(vllm.gpus, "present", lambda: False)
+    found = deployments.single("m", "m", "vllm", "chat", str(tmp_path))
+    config = {"hidden_size": 128, "num_attention_heads": 8}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConflictError, match="heads are 16 wide"):
+        vllm.ENGINE.spec(None, found, found.target)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "head_dim": 32}))
+    assert vllm.ENGINE.spec(None, found, found.target)["source"] == str(tmp_path)
