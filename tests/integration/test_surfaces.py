@@ -33,6 +33,10 @@ CASES = {
     "cost": {"by": "deployment", "days": 3.0},
     "deploy": {"model": SEARCH, "name": "flowers"},
     "endpoints list": {},
+    "env create": {"name": "nobody"},
+    "env list": {},
+    "env remove": {"name": "pycaret", "force": True},
+    "env show": {"name": "pycaret"},
     "eval": {"model": "nobody", "data": "orders.jsonl"},
     "evaluation": {"job": "last"},
     "finetune": {"model": "nobody", "data": "orders.jsonl"},
@@ -154,6 +158,8 @@ REFUSED = {
     "approvals withdraw",
     "approve",
     "ask",
+    "env create",
+    "env remove",
     "eval",
     "evaluation",
     "finetune",
@@ -282,6 +288,7 @@ def _environment(folder: Path) -> dict[str, str]:
         if not name.startswith(("SNAPML_", "JPY_", "JUPYTER_"))
     }
     own = {"IPYTHONDIR": str(folder.parent / "ipython"), "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    own["XDG_DATA_HOME"] = str(folder.parent / "data")
     own["SNAPML_AUDIT_HEADS"] = str(folder.parent / "heads")
     return {**clean, **own, "SNAPML_WORKSPACE": str(folder)}
 
@@ -400,7 +407,8 @@ def mouths(place, tmp_path_factory):
     from integration.conftest import Server, stop_jobs
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SNAPML_AUDIT_HEADS", _environment(place)["SNAPML_AUDIT_HEADS"])
+        for name in ("SNAPML_AUDIT_HEADS", "XDG_DATA_HOME"):
+            patch.setenv(name, _environment(place)[name])
         server = Server(place, cwd=tmp_path_factory.mktemp("elsewhere")).start()
     magic = Magic(place)
     yield {

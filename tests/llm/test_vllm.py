@@ -1,12 +1,13 @@
 """A model and two adapters tuned here, served by real vLLM and by ``transformers serve``, asked by OpenAI's own client."""
 
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import openai
 import pytest
@@ -206,6 +207,31 @@ def test_a_field_it_cannot_honour_is_refused_by_name(client: openai.OpenAI) -> N
     assert refused.value.param == "web_search_options"
 
 
+class Listener(NamedTuple):
+    """A process that takes connections over TCP, and whether only from this machine."""
+
+    pid: int
+    local: bool
+
+
+def listening() -> list[Listener]:
+    local = {}
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                host = fields[1].partition(":")[0]
+                local[fields[9]] = host.endswith("0100007F") or host == "00000000000000000000000001000000"
+    found = []
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        with contextlib.suppress(OSError):
+            for path in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inode = os.readlink(path).removeprefix("socket:[").removesuffix("]")
+                    found += [Listener(pid, local[inode])] if inode in local else []
+    return found
+
+
 @pytest.fixture
 def real(served: Served) -> Served:
     if served.engine != "vllm":
@@ -244,16 +270,8 @@ def test_nobody_but_this_account_can_reach_it(real: Served) -> None:
     assert real.socket.stat().st_mode & 0o077 == 0
     payload = min(processes.bearing(real.lab.nonce(real.service().id)))
     below = {payload, *processes.descendants(payload)}
-    listening = {
-        line.split()[9]
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
-        if line.split()[3] == "0A"
-    }
     assert below
-    for pid in below:
-        for found in Path(f"/proc/{pid}/fd").iterdir():
-            target = os.readlink(found) if found.is_symlink() else ""
-            assert target.removeprefix("socket:[").removesuffix("]") not in listening, (pid, target)
+    assert [found for found in listening() if found.pid in below and not found.local] == []
 
 
 def test_an_engine_that_is_killed_comes_back_with_its_adapters(client: openai.OpenAI, real: Served) -> None:

@@ -132,6 +132,34 @@ export interface Commands {
     result: EndpointList;
   };
   /**
+   * Make an engine's environment, or mend it; it is shared between projects and used where the engine is not installed.
+   */
+  'env/create': {
+    params: EnvCreateParams;
+    result: JobView;
+  };
+  /**
+   * List the environments of engines: those there are, and those that can be made.
+   */
+  'env/list': {
+    params: EnvListParams;
+    result: EnvList;
+  };
+  /**
+   * Remove an environment; what it took is free again.
+   */
+  'env/remove': {
+    params: EnvRemoveParams;
+    result: EnvList;
+  };
+  /**
+   * Show an environment: whether it is whole, what is in it, the disk it takes, and what runs in it.
+   */
+  'env/show': {
+    params: EnvShowParams;
+    result: EnvDetail;
+  };
+  /**
    * Score a deployed model on held-out chat records by exact match, through the gateway, with intervals.
    */
   eval: {
@@ -892,6 +920,64 @@ export interface EndpointList {
   endpoints: Endpoint[];
   gateway: string;
   url: string | null;
+}
+export interface EnvCreateParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+  requirements?: string | null;
+}
+export interface EnvListParams {}
+/**
+ * The environments there are, and the recipes of those that are not made; ``size`` is of them all.
+ */
+export interface EnvList {
+  environments: EnvView[];
+  folder: string;
+  size: number;
+}
+/**
+ * An environment: ``size`` in bytes on the disk; ``reason`` says why it is not ready.
+ */
+export interface EnvView {
+  about: string;
+  name: string;
+  packages: number;
+  path: string;
+  python: string;
+  reason: string;
+  size: number | null;
+  state: State;
+}
+export interface EnvRemoveParams {
+  force?: boolean;
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+export interface EnvShowParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+/**
+ * An environment with its packages, and what runs in it.
+ */
+export interface EnvDetail {
+  environment: EnvView;
+  packages: string[];
+  users: User[];
+}
+/**
+ * A process that runs in an environment; with the endpoint and the project it is of, where that is known.
+ */
+export interface User {
+  name: string | null;
+  pid: number;
+  project: string | null;
 }
 export interface EvalParams {
   against?: string | null;
