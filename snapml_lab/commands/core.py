@@ -24,6 +24,7 @@ MODULES = (
     "compare",
     "costs",
     "data",
+    "endpoints",
     "evals",
     "finetune",
     "jobs",
