@@ -384,7 +384,7 @@ def _broken(item: live.Broken) -> Broken:
 
 
 def _served(ws: Workspace, deployment: Deployment, target: Target, window: live.Window) -> Served:
-    local = target.on is None and base.of(target.engine).local
+    local = target.on is None and _runs_here(target.engine)
     names = [
         deployments.service_name(deployment.name, target, n + 1)
         for n in range(target.replicas if local else 0)
@@ -395,6 +395,14 @@ def _served(ws: Workspace, deployment: Deployment, target: Target, window: live.
         replicas=target.replicas, on=target.on, services=[_replica(ws, name) for name in names],
         doing=Doing.of(live.figures(rows), window.seconds),
     )  # fmt: skip
+
+
+def _runs_here(engine: str) -> bool:
+    """Say whether an engine has services; one that a newer version declared may have, and is looked for."""
+    try:
+        return base.of(engine).local
+    except (NotFoundError, ImportError):
+        return True
 
 
 def _replica(ws: Workspace, name: str) -> Replica:
