@@ -1,5 +1,6 @@
 """Commands about one endpoint: how it is, how it does of late, and how to ask it."""
 
+import math
 from html import escape
 from typing import Annotated
 
@@ -302,11 +303,11 @@ class EndpointView(View):
     def _figures(self) -> list[tuple[str, str]]:
         doing = self.doing
         known = (
-            ("requests", f"{doing.requests:,} ({doing.per_second:.2g}/s), {self.open} under way"),
+            ("requests", f"{doing.requests:,} ({_rate(doing.per_second)}/s), {self.open} under way"),
             ("went wrong", ", ".join(f"{item.requests} × {item.words}" for item in doing.failures) or "none"),
             ("first token", doing.first_token_ms and doing.first_token_ms.words()),
             ("took", doing.duration_ms and doing.duration_ms.words()),
-            ("tokens/s", doing.tokens_per_second and f"{doing.tokens_per_second:.0f} in one answer, {doing.written_per_second:.2g} in all"),
+            ("tokens/s", doing.tokens_per_second and f"{doing.tokens_per_second:.0f} in one answer, {_rate(doing.written_per_second)} in all"),
             ("tokens", f"{doing.read_tokens:,} read, {doing.written_tokens:,} written" if doing.read_tokens + doing.written_tokens else ""),
             ("engine cache", "" if doing.engine_cache is None else f"{doing.engine_cache:.0%} of the tokens read"),
             ("answered", f"{doing.answered_before:,} from the gateway's cache" if doing.answered_before else ""),
@@ -321,6 +322,10 @@ class EndpointView(View):
         return money.show(int(self.spent_pico)) + (
             f" + {self.spent_unknown} unknown" if self.spent_unknown else ""
         )
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
 
 
 _TARGETS = ["", "model", "engine", "share", "state", "memory", "requests", "failed", "first token"]
@@ -338,12 +343,13 @@ def show(ws: Workspace, name: DeploymentName, *, minutes: Minutes = 15) -> Endpo
     """
     deployment = deployments.get(ws, name)
     now = clock.now()
-    step = 60.0 * -(-minutes // _MOST_BUCKETS)
     window = live.window(ws.ledger, name, now - minutes * 60.0, now)
+    step = 60.0 * max(math.ceil(window.seconds / 60.0 / _MOST_BUCKETS), 1)
+    doing = Doing.of(live.figures(window.rows), window.seconds)
     spent = live.spent(ws.ledger, name)
     gateway = services.live(ws, services.GATEWAY, services.GATEWAY)
     url = services.base_url(ws) if gateway else None
-    targets = [_served(ws, deployment, target, window) for target in deployment.targets]
+    targets = [_served(ws, deployment, target, window, doing) for target in deployment.targets]
     state = _state(targets, gateway)
     return EndpointView(
         name=deployment.name, task=deployment.task, state=state, message=_message(deployment, targets, state), url=url,
@@ -351,7 +357,7 @@ def show(ws: Workspace, name: DeploymentName, *, minutes: Minutes = 15) -> Endpo
         fallbacks=list(deployment.fallbacks), cache_seconds=deployment.cache_seconds,
         idle_seconds=deployment.idle_seconds, timeout_seconds=deployment.timeout_seconds, targets=targets,
         since=clock.iso(window.since), until=clock.iso(window.until), step=step, whole=window.whole,
-        doing=Doing.of(live.figures(window.rows), window.seconds), open=spent.open, spent_pico=str(spent.pico),
+        doing=doing, open=spent.open, spent_pico=str(spent.pico),
         spent_requests=spent.requests, spent_unknown=spent.unknown, series=_series(window, step),
         broken=[_broken(item) for item in live.broken(ws.ledger, name, _MOST_BROKEN)],
         snippets=[] if url is None else _snippets(ws, deployment, url),
@@ -383,17 +389,22 @@ def _broken(item: live.Broken) -> Broken:
     )  # fmt: skip
 
 
-def _served(ws: Workspace, deployment: Deployment, target: Target, window: live.Window) -> Served:
+def _served(
+    ws: Workspace, deployment: Deployment, target: Target, window: live.Window, doing: Doing
+) -> Served:
+    """Look at one target; ``doing`` is the whole deployment's, and its own where nothing else answered."""
     local = target.on is None and _runs_here(target.engine)
     names = [
         deployments.service_name(deployment.name, target, n + 1)
         for n in range(target.replicas if local else 0)
     ]
     rows = [row for row in window.rows if row.target == target.id]
+    if len(rows) < len(window.rows):
+        doing = Doing.of(live.figures(rows), window.seconds)
     return Served(
         id=target.id, model=target.model, engine=target.engine, share=target.share, shadow=target.shadow,
         replicas=target.replicas, on=target.on, services=[_replica(ws, name) for name in names],
-        doing=Doing.of(live.figures(rows), window.seconds),
+        doing=doing,
     )  # fmt: skip
 
 

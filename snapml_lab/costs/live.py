@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from snapml_lab.store.ledger import Ledger
 
-MOST = 20_000
+MOST = 10_000
 """Requests looked at."""
 
 Kind = Literal[
