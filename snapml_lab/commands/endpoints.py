@@ -160,6 +160,12 @@ class Stretch(View):
     duration_ms: float | None
     engine_cache: float | None
     cost_pico: str
+    unknown: int
+
+    def dollars(self) -> float | None:
+        """The known cost; None where there were requests and none of known cost."""
+        known = self.requests == 0 or self.unknown < self.requests
+        return int(self.cost_pico) / money.PICO if known else None
 
 
 class Broken(View):
@@ -287,7 +293,7 @@ class EndpointView(View):
                 Spark("first token", [item.first_token_ms for item in series], clock.human(first.p50 / 1000) if first else "–"),
                 Spark("engine cache", [item.engine_cache for item in series], "–" if cache is None else f"{cache:.0%}"),
             ]  # fmt: skip
-        return [*found, Spark("cost", [int(item.cost_pico) / money.PICO for item in series], doing.cost())]
+        return [*found, Spark("cost", [item.dollars() for item in series], doing.cost())]
 
     def _head(self) -> str:
         where = f", at {self.url}" if self.url else f", gateway {self.gateway}"
@@ -374,7 +380,7 @@ def _series(window: live.Window, step: float) -> list[Stretch]:
                 at=clock.iso(at), partial=at < window.since or at + step > window.until, requests=figures.requests,
                 failed=sum(figures.failures.values()), written_tokens=figures.written_tokens,
                 tokens_per_second=figures.tokens_per_second, first_token_ms=first and first.p50,
-                duration_ms=took and took.p50, engine_cache=figures.engine_cache, cost_pico=str(figures.pico),
+                duration_ms=took and took.p50, engine_cache=figures.engine_cache, cost_pico=str(figures.pico), unknown=figures.unknown,
             )
         )  # fmt: skip
     return found
@@ -464,7 +470,9 @@ def _gpu_memory(job: Job, pids: list[int]) -> int | None:
 
 def _last_words(ws: Workspace, job: Job) -> list[str]:
     text = collapse(logs.read(JobFolder(ws.jobs / job.id), -_WORD_BYTES).text)
-    return [line[:_LONGEST_LINE] for line in text.splitlines() if line.strip()][-_WORDS:]
+    lines = [line[:_LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    once = [line for line, before in zip(lines, [None, *lines], strict=False) if line != before]
+    return once[-_WORDS:]
 
 
 def _state(targets: list[Served], gateway: Job | None) -> str:

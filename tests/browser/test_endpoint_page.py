@@ -127,7 +127,7 @@ def test_the_page_of_an_endpoint_is_live(lab: Lab, story: Story) -> None:
     lab.page.evaluate("window.notReloaded = true")
     page = open_page(lab)
     expect(page.get_by_test_id("snapml-endpoint-state")).to_have_text(re.compile("Running · chat"))
-    expect(figure(page, "requests")).to_have_text(re.compile(r"^0\.0\d/s$"))
+    expect(figure(page, "requests")).to_have_text(re.compile(r"^\d\.\d/min$"))
     expect(figure(page, "first-token")).to_have_text(re.compile(r"^\d+ ms$"))
     expect(figure(page, "memory")).to_have_text(re.compile(r"^\d+\.\d MiB$"))
     expect(figure(page, "money")).to_have_text(re.compile(r"^\$0\.\d+/h$"))
@@ -220,7 +220,7 @@ def test_traffic_that_is_split_is_told_target_by_target(lab: Lab, story: Story) 
         (
             Target("r1", "story@1", "transformers", "inner", share=90),
             Target("r2", "story@2", "transformers", "inner", share=10),
-            Target("r3", "gpt-4o-mini", "openai", "gpt-4o-mini", share=0, shadow=True),
+            Target("r3", "tuned@4", "vllm", "inner", share=0, shadow=True, on="base"),
         ),
         fallbacks=("backup",), guardrails="no-secrets", cache_seconds=300.0, idle_seconds=900.0,
     )  # fmt: skip

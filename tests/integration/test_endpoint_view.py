@@ -145,6 +145,7 @@ def test_the_last_words_of_an_engine_that_does_not_come_up_are_told(story: Story
     (service,) = found.targets[0].services
     assert found.state in ("starting", "queued")
     assert service.last_words[-1] == engine.LAST_WORDS
+    assert len(set(service.last_words)) == len(service.last_words)  # each start says the same
     assert engine.LAST_WORDS in found.text()
     assert "<b>" not in found.html()
     services.stop(story.ws, job)

@@ -1007,6 +1007,7 @@ export interface Stretch {
   partial: boolean;
   requests: number;
   tokens_per_second: number | null;
+  unknown: number;
   written_tokens: number;
 }
 /**

@@ -370,19 +370,15 @@ function BrokenTable(props: {
   const { broken, alone } = props;
   const { trans } = useSection();
   const now = useNow(false);
-  const head = [
-    trans.__('When'),
-    trans.__('What happened'),
-    trans.__('Status'),
-    trans.__('After'),
-    trans.__('Key'),
-    trans.__('Route'),
-    ...(alone ? [] : [trans.__('Target')])
-  ];
   return (
     <Table
       label={trans.__('Requests that went wrong')}
-      head={head}
+      head={[
+        trans.__('When'),
+        trans.__('What happened'),
+        trans.__('Status'),
+        trans.__('After')
+      ]}
       rows={broken.map(item => ({
         key: item.id,
         cells: [
@@ -393,31 +389,37 @@ function BrokenTable(props: {
           >
             {formatMoment(item.at, now)}
           </time>,
-          <Happened key="what" item={item} />,
+          <Happened key="what" item={item} alone={alone} />,
           String(item.status),
-          formatLatency(item.duration_ms, trans),
-          item.key,
-          item.route,
-          ...(alone ? [] : [item.target])
+          <span key="after" className="snapml-whole">
+            {formatLatency(item.duration_ms, trans)}
+          </span>
         ]
       }))}
     />
   );
 }
 
-function Happened({ item }: { item: Broken }): React.JSX.Element {
+function Happened(props: { item: Broken; alone: boolean }): React.JSX.Element {
+  const { item, alone } = props;
   const { trans } = useSection();
+  const { attempts, guard, key, route, target } = item;
+  const details = [
+    trans.__('key %1', key),
+    route,
+    alone ? '' : target,
+    attempts > 1 ? trans.__('asked %1 times', formatCount(attempts)) : ''
+  ];
   return (
     <>
       {brokeWord(item, trans)}
-      {item.attempts > 1 && (
-        <span className="snapml-Row-aside">
-          {' '}
-          {trans.__('asked %1 times', formatCount(item.attempts))}
-        </span>
-      )}
-      {item.guard !== null && (
-        <div className="snapml-Row-message">{item.guard}</div>
+      <div className="snapml-Row-message" dir="auto">
+        {details.filter(Boolean).join(' · ')}
+      </div>
+      {guard !== null && (
+        <div className="snapml-Row-message" dir="auto">
+          {guard}
+        </div>
       )}
     </>
   );

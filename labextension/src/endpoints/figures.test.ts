@@ -97,10 +97,27 @@ describe('money', () => {
     const found = spent({ doing, spent_requests: 4, spent_unknown: 4 });
     assert.equal(found.value, 'unknown');
     assert.equal(found.note, 'unknown in all · 4 of unknown cost');
+    const series = [
+      stretch({ requests: 2, unknown: 2 }),
+      stretch({ requests: 2, unknown: 1, cost_pico: '1000000000000' }),
+      stretch()
+    ].map((one, minute) => ({ ...one, at: `2026-11-22T11:5${minute}:00Z` }));
+    assert.deepEqual(
+      spent({ doing, series }).points.map(({ value }) => value),
+      [null, 60, 0]
+    );
   });
 });
 
 describe('a rate', () => {
+  it('of what is seldom is by the minute', () => {
+    const value = (per_second: number): string =>
+      figure(shown({ doing: { ...IDLE, per_second } }), 'requests').value;
+    assert.equal(value(0), '0/s');
+    assert.equal(value(0.1), '0.10/s');
+    assert.equal(value(0.05), '3.0/min');
+  });
+
   it('has as many digits as count', () => {
     assert.deepEqual([0, 0.254, 3.44, 12.6].map(formatRate), [
       '0',

@@ -22,6 +22,8 @@ const NONE = '–';
 const MIB = 1024 * 1024;
 const PICO = 1e12;
 const HOUR = 3600;
+/** What comes more seldom in a second is counted by the minute. */
+const SELDOM = 0.1;
 /** A rate over less than this many seconds says nothing. */
 const LEAST_SECONDS = 5;
 
@@ -98,7 +100,10 @@ export function secondsOf(
 
 function requests(view: EndpointView, trans: TranslationBundle): Figure {
   const { doing, open } = view;
-  const format = (value: number): string => trans.__('%1/s', formatRate(value));
+  const format = (value: number): string =>
+    value === 0 || value >= SELDOM
+      ? trans.__('%1/s', formatRate(value))
+      : trans.__('%1/min', formatRate(60 * value));
   const note = [
     trans._n(
       '%2 request',
@@ -246,7 +251,11 @@ function money(view: EndpointView, trans: TranslationBundle): Figure {
     title: trans.__('Money'),
     value: none ? amount : trans.__('%1/h', amount),
     note: note.filter(Boolean).join(' · '),
-    points: rates(view, stretch => (HOUR * Number(stretch.cost_pico)) / PICO),
+    points: rates(view, stretch =>
+      stretch.requests > 0 && stretch.unknown >= stretch.requests
+        ? null
+        : (HOUR * Number(stretch.cost_pico)) / PICO
+    ),
     format: dollars =>
       trans.__('%1/h', formatMoney(BigInt(Math.round(dollars * PICO))))
   };
@@ -289,13 +298,14 @@ function points(
 /** Counts as rates a second: a stretch that is seen in part counts by its seconds. */
 function rates(
   view: EndpointView,
-  count: (stretch: Stretch) => number
+  count: (stretch: Stretch) => number | null
 ): Point[] {
   return view.series.map(stretch => {
     const seconds = secondsOf(stretch, view);
+    const many = count(stretch);
     return {
       at: Date.parse(stretch.at),
-      value: seconds < LEAST_SECONDS ? null : count(stretch) / seconds
+      value: many === null || seconds < LEAST_SECONDS ? null : many / seconds
     };
   });
 }

@@ -66,6 +66,7 @@ export function stretch(changes: Partial<Stretch> = {}): Stretch {
     duration_ms: null,
     engine_cache: null,
     cost_pico: '0',
+    unknown: 0,
     ...changes
   };
 }
