@@ -278,7 +278,7 @@ def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(lab: Lab, story:
     lab.page.get_by_test_id("snapml-gateway-keys").focus()
     lab.page.keyboard.press("Enter")
     page = lab.page.get_by_test_id("snapml-keys-page")
-    expect(page.get_by_role("row").filter(has_text="a caller")).to_have_count(1)
+    expect(page.get_by_test_id("snapml-key").filter(has_text="a caller")).to_have_count(1)
     expect(page).to_contain_text(MARKUP)
 
     page.get_by_test_id("snapml-keys-new").focus()
@@ -299,7 +299,7 @@ def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(lab: Lab, story:
     expect(flag).to_have_count(0)
     assert secret not in lab.page.content()
 
-    row = page.get_by_role("row").filter(has_text="the shop")
+    row = page.get_by_test_id("snapml-key").filter(has_text="the shop")
     row.get_by_test_id("snapml-key-revoke").focus()
     lab.page.keyboard.press("Enter")
     dialog = lab.page.get_by_role("dialog")

@@ -30,7 +30,13 @@ import {
   restartsText,
   stateWord
 } from '../sections/words.js';
-import { brokeWord, figuresOf, formatRate, formatShare } from './figures.js';
+import {
+  brokeWord,
+  figuresOf,
+  formatRate,
+  formatShare,
+  guardText
+} from './figures.js';
 import type { Held } from './memory.js';
 import { address, known } from './reconcile.js';
 
@@ -418,7 +424,7 @@ function Happened(props: { item: Broken; alone: boolean }): React.JSX.Element {
       </div>
       {guard !== null && (
         <div className="snapml-Row-message" dir="auto">
-          {guard}
+          {trans.__('guardrails: %1', guardText(guard))}
         </div>
       )}
     </>

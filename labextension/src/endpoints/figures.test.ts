@@ -6,6 +6,7 @@ import {
   brokeWord,
   type Figure,
   figuresOf,
+  guardText,
   formatRate,
   secondsOf
 } from './figures.js';
@@ -156,6 +157,15 @@ describe('what went wrong', () => {
       brokeWord({ kind: 'new', words: 'moon out' }, trans),
       'moon out'
     );
+  });
+
+  it('at the guardrails is told by what they found', () => {
+    const guard =
+      '[{"action":"block","detector":"pii.email","spans":[1]},{"action":"flag","n":2}]';
+    assert.equal(guardText(guard), 'block pii.email, flag 2');
+    assert.equal(guardText('no JSON'), 'no JSON');
+    assert.equal(guardText('{"a":1}'), '{"a":1}');
+    assert.equal(guardText('["masked"]'), 'masked');
   });
 
   it('is counted, by kind', () => {

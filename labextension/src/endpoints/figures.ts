@@ -87,6 +87,30 @@ export function brokeWord(
   }
 }
 
+/** What guardrails did, told as a list in JSON: each entry's texts and numbers. What is no such list stays as it is. */
+export function guardText(guard: string): string {
+  let told: unknown;
+  try {
+    told = JSON.parse(guard);
+  } catch {
+    return guard;
+  }
+  if (!Array.isArray(told)) {
+    return guard;
+  }
+  const words = (entry: unknown): string =>
+    typeof entry === 'object' && entry !== null
+      ? Object.values(entry).flatMap(flat).join(' ')
+      : String(entry);
+  return told.map(words).filter(Boolean).join(', ');
+}
+
+function flat(value: unknown): string[] {
+  return typeof value === 'string' || typeof value === 'number'
+    ? [String(value)]
+    : [];
+}
+
 /** Seconds of a stretch that are inside of the window. */
 export function secondsOf(
   stretch: Pick<Stretch, 'at'>,

@@ -4,13 +4,14 @@ import React, { useId, useState } from 'react';
 import type { KeyList, KeysCreateParams } from '../api/generated.js';
 import { usePage } from '../pages/context.js';
 import { Act, Part, Refusal } from '../pages/parts.js';
-import { Table } from '../pages/Table.js';
 import { useAction } from '../pages/useAction.js';
 import { useSection } from '../sections/context.js';
 import { CopyButton } from '../sections/CopyButton.js';
 import { useNow } from '../sections/useNow.js';
-import { formatMoment, formatTime } from '../sections/words.js';
+import { formatMoment } from '../sections/words.js';
 import {
+  bounded,
+  factsOf,
   type Key,
   limitsText,
   scopesText,
@@ -100,14 +101,14 @@ export function KeysPage(props: KeysPageProps): React.JSX.Element {
         {shown.length === 0 ? (
           <p className="snapml-Quiet">{trans.__('There is no key in use.')}</p>
         ) : (
-          <KeyTable keys={shown} now={now} onRevoke={props.onRevoke} />
+          <Keys keys={shown} now={now} onRevoke={props.onRevoke} />
         )}
       </Part>
     </article>
   );
 }
 
-function KeyTable(props: {
+function Keys(props: {
   keys: readonly Key[];
   now: number;
   onRevoke: (key: Key) => Promise<void>;
@@ -115,66 +116,78 @@ function KeyTable(props: {
   const { keys, now, onRevoke } = props;
   const { trans } = useSection();
   const { busy, problem, act } = useAction();
-  const moment = (iso: string | null | undefined): React.ReactNode =>
-    iso ? (
-      <time dateTime={iso} title={formatTime(iso) ?? undefined}>
-        {formatMoment(iso, now)}
-      </time>
-    ) : (
-      ''
-    );
-  // A server that knows nothing of it has no column for it.
-  const has = (name: keyof Key): boolean => keys.some(key => name in key);
-  const columns: readonly [string, (key: Key) => React.ReactNode, boolean?][] =
-    [
-      [trans.__('Name'), key => key.name],
-      [trans.__('Key'), key => <code>{`${key.prefix}…`}</code>],
-      [trans.__('Role'), key => key.role],
-      [trans.__('May ask'), key => scopesText(key, trans), has('models')],
-      [
-        trans.__('At most'),
-        key => limitsText(key, trans),
-        has('requests_per_minute')
-      ],
-      [trans.__('Project'), key => key.project ?? '', has('project')],
-      [trans.__('Made'), key => moment(key.created_at)],
-      [trans.__('By'), key => key.actor],
-      [
-        trans.__('Last used'),
-        key => moment(key.last_used_at),
-        has('last_used_at')
-      ],
-      [trans.__('Expires'), key => moment(key.expires_at), has('expires_at')],
-      [trans.__('State'), key => standingWord(standingOf(key, now), trans)],
-      [
-        '',
-        key =>
-          key.revoked_at === null && (
-            <button
-              type="button"
-              className="snapml-Link"
-              aria-disabled={busy}
-              aria-label={trans.__('Revoke %1 (%2…)', key.name, key.prefix)}
-              data-testid="snapml-key-revoke"
-              onClick={() => !busy && void act(() => onRevoke(key))}
-            >
-              {trans.__('Revoke…')}
-            </button>
-          )
-      ]
-    ];
-  const drawn = columns.filter(([, , there]) => there !== false);
   return (
     <>
       <Refusal problem={problem} />
-      <Table
-        label={trans.__('API keys')}
-        head={drawn.map(([name]) => name)}
-        rows={keys.map(key => ({
-          key: key.id,
-          cells: drawn.map(([, cell]) => cell(key))
-        }))}
-      />
+      <ul className="snapml-Keys" role="list" aria-label={trans.__('API keys')}>
+        {keys.map(key => (
+          <li key={key.id} role="listitem" data-testid="snapml-key">
+            <OneKey
+              known={key}
+              now={now}
+              busy={busy}
+              onRevoke={() => void act(() => onRevoke(key))}
+            />
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function OneKey(props: {
+  known: Key;
+  now: number;
+  busy: boolean;
+  onRevoke: () => void;
+}): React.JSX.Element {
+  const { known, now, busy, onRevoke } = props;
+  const { name, prefix, role, actor, project } = known;
+  const { trans } = useSection();
+  const standing = standingOf(known, now);
+  const facts = factsOf(known, now, trans);
+  return (
+    <>
+      <div className="snapml-Key-head">
+        <strong className="snapml-Key-name" dir="auto">
+          {name}
+        </strong>
+        <code>{`${prefix}…`}</code>
+        <span className="snapml-Chip">{role}</span>
+        {standing !== 'living' && (
+          <span className="snapml-Chip snapml-is-open">
+            {standingWord(standing, trans)}
+          </span>
+        )}
+        {known.revoked_at === null && (
+          <button
+            type="button"
+            className="snapml-Link"
+            aria-disabled={busy}
+            aria-label={trans.__('Revoke %1 (%2…)', name, prefix)}
+            data-testid="snapml-key-revoke"
+            onClick={() => !busy && onRevoke()}
+          >
+            {trans.__('Revoke…')}
+          </button>
+        )}
+      </div>
+      <div className="snapml-Row-message" dir="auto">
+        {[
+          trans.__('made %1 by %2', formatMoment(known.created_at, now), actor),
+          project ? trans.__('project %1', project) : '',
+          ...facts
+        ]
+          .filter(Boolean)
+          .join(' · ')}
+      </div>
+      {bounded(known) && (
+        <div className="snapml-Row-message" dir="auto">
+          {[scopesText(known, trans), limitsText(known, trans)]
+            .filter(Boolean)
+            .join(' · ')}
+        </div>
+      )}
     </>
   );
 }

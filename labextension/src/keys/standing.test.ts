@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { trans } from '../sections/sample.js';
-import { limitsText, scopesText, sorted, standingOf } from './standing.js';
+import {
+  bounded,
+  factsOf,
+  limitsText,
+  scopesText,
+  sorted,
+  standingOf
+} from './standing.js';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');
 const key = (
@@ -41,6 +48,32 @@ describe('a key', () => {
     assert.equal(scopesText({ models: null, routes: [] }, trans), 'all models');
     assert.equal(limitsText({}, trans), '');
     assert.equal(limitsText({ concurrency: null }, trans), '');
+  });
+
+  it('tells only what the server does', () => {
+    assert.deepEqual(factsOf({ revoked_at: null }, NOW, trans), []);
+    assert.equal(bounded({}), false);
+    assert.equal(bounded({ models: null }), true);
+    const [used, expires] = factsOf(
+      {
+        revoked_at: null,
+        last_used_at: null,
+        expires_at: '2026-11-21T00:00:00Z'
+      },
+      NOW,
+      trans
+    );
+    assert.equal(used, 'never used');
+    assert.match(expires, /^expired /);
+    const revoked = { revoked_at: '2026-11-21T00:00:00Z' };
+    assert.match(
+      factsOf(
+        { ...revoked, expires_at: '2027-01-01T00:00:00Z' },
+        NOW,
+        trans
+      ).join(),
+      /^revoked [^,]*/
+    );
   });
 
   it('may what is said', () => {

@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { KeyView } from '../api/generated.js';
 import { formatMoney } from '../costs/money.js';
-import { formatCount } from '../sections/words.js';
+import { formatCount, formatMoment } from '../sections/words.js';
 
 /** What a server may tell of a key besides; one that does not know of it leaves it out. */
 export interface Bounds {
@@ -57,6 +57,37 @@ export function standingWord(
     case 'revoked':
       return trans.__('revoked');
   }
+}
+
+/** Whether the server told of what it may ask and how much. */
+export function bounded(key: Bounds): boolean {
+  return key.models !== undefined || key.requests_per_minute !== undefined;
+}
+
+/** When it was used, when it ended or will, what it stands in for; what the server does not tell is left out. */
+export function factsOf(
+  key: Pick<Key, 'revoked_at'> & Bounds,
+  now: number,
+  trans: TranslationBundle
+): string[] {
+  const { revoked_at, expires_at, last_used_at, replaces } = key;
+  const moment = (iso: string): string => formatMoment(iso, now) ?? iso;
+  const expires =
+    revoked_at === null && expires_at
+      ? Date.parse(expires_at) <= now
+        ? trans.__('expired %1', moment(expires_at))
+        : trans.__('expires %1', moment(expires_at))
+      : '';
+  return [
+    last_used_at === null
+      ? trans.__('never used')
+      : last_used_at === undefined
+        ? ''
+        : trans.__('last used %1', moment(last_used_at)),
+    expires,
+    revoked_at === null ? '' : trans.__('revoked %1', moment(revoked_at)),
+    replaces ? trans.__('made in place of another') : ''
+  ].filter(Boolean);
 }
 
 /** Which models and routes it may ask. */
