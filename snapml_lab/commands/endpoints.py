@@ -260,7 +260,7 @@ class EndpointView(View):
             html_table(_TARGETS, [item.cells() for item in self.targets], right=_RIGHT),
             words,
             f"<div class=dim>{escape(self._window())}</div>",
-            f"<div class=row>{''.join(spark.svg() for spark in self.sparks())}</div>",
+            f"<div style='{_SPARKS}'>{''.join(spark.svg() for spark in self.sparks())}</div>",
             html_table(["", ""], rows),
         ]
         if self.broken:
@@ -334,6 +334,7 @@ def _rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
 
 
+_SPARKS = "display:flex;flex-wrap:wrap;gap:8px 20px;margin:8px 0"
 _TARGETS = ["", "model", "engine", "share", "state", "memory", "requests", "failed", "first token"]
 _BROKEN = ["at", "", "status", "target", "key", "after", "route"]
 _RIGHT = frozenset({3, 5, 6, 7})

@@ -377,7 +377,7 @@ class Spark:
             (value for value in self.values if value is not None and math.isfinite(value)), default=0.0
         )
         to_x = _scale(0.0, max(len(self.values) - 1, 1), 4, width - 6)
-        to_y = _scale(0.0, min(most, _MOST) or 1.0, height - 4, top)
+        to_y = _scale(0.0, min(most, _MOST) if most > 1 / _MOST else 1.0, height - 4, top)
         parts = [
             _label(4, 12, self.title, "start"),
             f'<text x="{width - 4}" y="12" text-anchor="end" font-weight="600" fill="{_INK}">{escape(self.shown)}</text>',

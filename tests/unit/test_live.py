@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapml_lab import ids
+from snapml_lab.commands.endpoints import Stretch
 from snapml_lab.costs import live, requests
 from snapml_lab.costs.live import Seen
 from snapml_lab.registry import snippets
@@ -187,6 +188,21 @@ def test_buckets_keep_their_beginnings_from_one_look_to_the_next():
     assert [(at, len(inside)) for at, inside in found] == [(120.0, 2), (180.0, 1), (240.0, 0), (300.0, 1)]
     later = live.buckets(live.Window(126.0, 311.0, rows, whole=True), 60.0)
     assert [at for at, _ in later] == [at for at, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("requests_", "unknown", "dollars"), [(0, 0, 0.0), (2, 0, 0.5), (2, 1, 0.5), (2, 2, None)]
+)
+def test_a_stretch_of_unknown_cost_has_no_place_on_a_line(
+    requests_: int, unknown: int, dollars: float | None
+):
+    cost = "500000000000" if requests_ and dollars else "0"
+    stretch = Stretch(
+        at="2026-11-22T12:00:00Z", partial=False, requests=requests_, failed=0, written_tokens=0,
+        tokens_per_second=None, first_token_ms=None, duration_ms=None, engine_cache=None, cost_pico=cost,
+        unknown=unknown,
+    )  # fmt: skip
+    assert stretch.dollars() == dollars
 
 
 HOSTILE = "a\"; import os #'$(touch /tmp/x)`id`\\\n\x7f\u202e</pre>"
