@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from fakes import engine
+from fakes.gpus import FakeGpus, training
 
 from snapml_lab.commands import endpoints
 from snapml_lab.costs import prices
 from snapml_lab.engines import services
 from snapml_lab.errors import NotFoundError
 from snapml_lab.governance import keys
-from snapml_lab.jobs import queue
+from snapml_lab.jobs import gpus, queue
 from snapml_lab.jobs.model import Work
 from snapml_lab.registry import deployments
 from snapml_lab.tracking.record import Origin
@@ -150,6 +151,30 @@ def test_the_last_words_of_an_engine_that_does_not_come_up_are_told(story: Story
     assert "<b>" not in found.html()
     services.stop(story.ws, job)
     assert endpoints.show(story.ws, "dying").state == "stopped"
+
+
+def test_the_memory_of_a_gpu_is_told_beside_that_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    card = FakeGpus(tmp_path / "gpus.json", 24_000)
+    for name, value in card.environment.items():
+        monkeypatch.setenv(name, value)
+    gpus._nvml.cache_clear()
+    ws = Workspace(tmp_path / ".snapml")
+    deployments.declare(ws, deployments.single("big", "big@1", "transformers", "chat", "inner", gpus=1))
+    work = Work(
+        services.ENDPOINT, "big", [*training(9_000, 600), "--ready"], {}, cpus=0, service=True, gpus=1, gpu_memory=10_000
+    )  # fmt: skip
+    job = queue.submit(ws, work, actor="tester", origin=Origin())
+    try:
+        services.wait_ready(ws, job, timeout=READY)
+        service = until(lambda: (one := endpoints.show(ws, "big").targets[0].services[0]).gpu_memory and one)
+        assert service.gpu_memory == 9_000
+        assert service.memory is not None
+    finally:
+        services.stop(ws, job)
+        gpus._nvml.cache_clear()
+    assert endpoints.show(ws, "big").targets[0].services[0].gpu_memory is None
 
 
 def test_a_window_without_requests_claims_nothing(tmp_path: Path):

@@ -211,7 +211,7 @@ function Target(props: {
   const { target, alone } = props;
   const { model, engine, share, shadow, on, services, doing } = target;
   const { trans } = useSection();
-  const { openModel } = usePage();
+  const { openModel, openEndpoint } = usePage();
   const failed = doing.failures.reduce((sum, item) => sum + item.requests, 0);
   const part = shadow
     ? trans.__('Shadow: gets a copy of each request, nobody sees its answers')
@@ -272,7 +272,8 @@ function Target(props: {
       </div>
       {on !== null && (
         <div className="snapml-Row-message" dir="auto">
-          {trans.__('An adapter on the engine of %1', on)}
+          {trans.__('An adapter on the engine of')}{' '}
+          <Go onClick={() => openEndpoint(on)}>{on}</Go>
         </div>
       )}
       {services.length === 0 && on === null && (
