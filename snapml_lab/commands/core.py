@@ -25,6 +25,7 @@ MODULES = (
     "costs",
     "data",
     "env",
+    "endpoints",
     "evals",
     "finetune",
     "jobs",
