@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 from snapml_lab import errors
 from snapml_lab.engines import base
@@ -109,8 +110,12 @@ def base_url(ws: Workspace) -> str:
     return f"http://127.0.0.1:{gateway_port(ws, job)}"
 
 
-def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
+def wait_ready(
+    ws: Workspace, job: Job, *, timeout: float = 600.0, on_change: Callable[[Job], None] | None = None
+) -> Job:
     """Wait until a service is ready, has ended without having been, or is seen to wait for room, which may take long.
+
+    ``on_change`` is told of each new state or message.
 
     Raises:
         JobFailedError: it ended, fell over three times while waited for, or was not ready in time.
@@ -128,7 +133,11 @@ def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
         elif job.waiting_for is not None and time.monotonic() > patience:
             return job
         time.sleep(0.1)
-        job = queue.get(ws, job.id)
+        before_now, job = job, queue.get(ws, job.id)
+        if on_change and (job.state, job.message, job.restarts) != (
+            before_now.state, before_now.message, before_now.restarts,
+        ):  # fmt: skip
+            on_change(job)
     if job.state is State.RUNNING:
         return job
     told = job.error_message or job.message

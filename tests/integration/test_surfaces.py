@@ -17,7 +17,8 @@ from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
-from snapml_lab.registry import versions
+from snapml_lab.registry import providers, versions
+from snapml_lab.registry.providers import Provider
 from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
@@ -103,6 +104,9 @@ CASES = {
     "policies remove": {"what": "model:none"},
     "policies set": {"what": "model:none", "need": ["interval", "score>=0.9"], "approvers": 2},
     "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "providers list": {},
+    "providers remove": {"name": "far"},
+    "providers set": {"name": "far", "base_url": "https://api.example.com/v1", "key_env": "FAR_KEY"},
     "promote": {"what": f"{SEARCH}@1", "to": "canary", "comment": "it is better"},
     "queue limit": {"queue": "nights", "at_most": 2},
     "queue list": {},
@@ -173,7 +177,7 @@ own."""
 
 DIFFERENT = {
     "audit adopt": ("rows", "head", "guarded_from"), "promote": ("id", "at", "decided_at", "cell_id"),
-    "deploy": ("job", "message"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
+    "deploy": ("job", "message", "plan"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
     "keys revoke": ("id", "prefix", "created_at", "revoked_at"),
 }  # fmt: skip
 """Fields that differ because each mouth made something of its own."""
@@ -197,6 +201,9 @@ MISTAKES = {
         "invalid_input"),
     "a command that submits nothing": (
         "jobs schedule", {"name": "a", "cron": "0 3 * * *", "words": ["status"]}, "invalid_input"),
+    "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
+    "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
+    "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
@@ -466,6 +473,8 @@ def _prepare(name: str, place: Path) -> None:
         policies.declare(
             Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
         )
+    if name == "providers remove":
+        providers.declare(Workspace(place / ".snapml"), Provider("far", "https://api.example.com/v1"))
     if name == "roles remove":
         roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
 

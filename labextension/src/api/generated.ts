@@ -122,7 +122,7 @@ export interface Commands {
    */
   deploy: {
     params: DeployParams;
-    result: Endpoint;
+    result: Deployed;
   };
   /**
    * List deployments and how each is.
@@ -389,6 +389,27 @@ export interface Commands {
   promote: {
     params: PromoteParams;
     result: PromotionView;
+  };
+  /**
+   * List who serves models elsewhere.
+   */
+  'providers/list': {
+    params: ProvidersListParams;
+    result: ProviderList;
+  };
+  /**
+   * Remove a provider that no deployment uses.
+   */
+  'providers/remove': {
+    params: ProvidersRemoveParams;
+    result: ProviderView;
+  };
+  /**
+   * Declare who serves models elsewhere by OpenAI's protocol; deploy one with --provider NAME.
+   */
+  'providers/set': {
+    params: ProvidersSetParams;
+    result: ProviderView;
   };
   /**
    * Say how many jobs of a queue may run at once.
@@ -859,19 +880,69 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
+  idle?: (number | string) | null;
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
+  plan?: boolean;
   port?: number | null;
+  provider?: string | null;
+  quantization?: string | null;
+  replicas?: number;
   wait?: boolean;
 }
 /**
- * A deployment and how it is: ``state`` is its service's (``stopped`` where it has none).
+ * A deployment with its plan and what to paste to ask it, by kind; ``state`` is ``planned`` where it was only planned.
+ */
+export interface Deployed {
+  engine: string;
+  job: string | null;
+  message: string | null;
+  model: string;
+  name: string;
+  plan: PlanView;
+  restarts: number;
+  snippets: {
+    [k: string]: string;
+  };
+  state: string;
+  task: string;
+  url: string | null;
+}
+/**
+ * What will be done; memory in MiB, of one replica. ``fits`` None: not known; ``free`` None: it runs elsewhere.
+ */
+export interface PlanView {
+  because: string;
+  engine: string;
+  fits: boolean | null;
+  free: number | null;
+  memory: number | null;
+  model: string;
+  name: string;
+  notes: string[];
+  place: string;
+  quantization: string | null;
+  quantizations: string[];
+  replicas: number;
+}
+export interface EndpointsListParams {}
+/**
+ * All deployments, and the gateway's state.
+ */
+export interface EndpointList {
+  endpoints: Endpoint[];
+  gateway: string;
+  url: string | null;
+}
+/**
+ * A deployment and how it is: ``state`` is its service's; ``stopped`` where it has none, ``asleep`` where it has none until it is asked.
  */
 export interface Endpoint {
   engine: string;
@@ -882,15 +953,6 @@ export interface Endpoint {
   restarts: number;
   state: string;
   task: string;
-  url: string | null;
-}
-export interface EndpointsListParams {}
-/**
- * All deployments, and the gateway's state.
- */
-export interface EndpointList {
-  endpoints: Endpoint[];
-  gateway: string;
   url: string | null;
 }
 export interface EvalParams {
@@ -1765,6 +1827,36 @@ export interface PromoteParams {
    * KIND:NAME@VERSION; NAME@VERSION is a model
    */
   what: string;
+}
+export interface ProvidersListParams {}
+/**
+ * All providers.
+ */
+export interface ProviderList {
+  providers: ProviderView[];
+}
+/**
+ * A provider: ``key_env`` or ``keyring`` name the place of its key; the key itself is never here.
+ */
+export interface ProviderView {
+  base_url: string;
+  key_env: string | null;
+  keyring: string | null;
+  name: string;
+  private: boolean;
+}
+export interface ProvidersRemoveParams {
+  /**
+   * a provider's name
+   */
+  name: string;
+}
+export interface ProvidersSetParams {
+  base_url: string;
+  key_env?: string | null;
+  keyring?: string | null;
+  name: string;
+  private?: boolean;
 }
 export interface QueueLimitParams {
   at_most: number;

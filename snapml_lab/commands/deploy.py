@@ -1,0 +1,315 @@
+"""Deploying: the plan first, then its doing with progress, and what to paste to ask what came of it."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from html import escape
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from snapml_lab.commands.core import Call, command
+from snapml_lab.commands.serving import Endpoint, endpoint, stop_gateway, withdraw
+from snapml_lab.commands.types import Completes, Duration, GpuMemory, ModelRef
+from snapml_lab.engines import replicas, services, tensors
+from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
+from snapml_lab.finetune import base as models
+from snapml_lab.governance.roles import Effect
+from snapml_lab.jobs.model import Job
+from snapml_lab.registry import deployments, model_file, versions
+from snapml_lab.registry.deployments import Deployment
+from snapml_lab.registry.signature import Signature
+from snapml_lab.serving import plan as plans
+from snapml_lab.serving import snippets
+from snapml_lab.serving.plan import Found, Plan, Wish
+from snapml_lab.store.files import locked
+from snapml_lab.tracking import provenance
+from snapml_lab.tracking.record import Origin
+from snapml_lab.views.base import View
+from snapml_lab.views.tables import framed
+from snapml_lab.workspace import Workspace
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Share = Annotated[int, Field(ge=1, le=99, description="percent of the requests")]
+EngineName = Literal["transformers", "vllm", "predict", "openai"]
+ProviderName = Annotated[str, Completes("providers"), Field(min_length=1, description="a provider's name")]
+
+
+class PlanView(View):
+    """What will be done; memory in MiB, of one replica. ``fits`` None: not known; ``free`` None: it runs elsewhere."""
+
+    name: str
+    model: str
+    engine: str
+    because: str
+    place: str
+    replicas: int
+    memory: int | None
+    free: int | None
+    fits: bool | None
+    quantization: str | None
+    quantizations: list[str]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, plan: Plan) -> "PlanView":
+        """Read a plan."""
+        target = plan.target
+        return cls(
+            name=plan.deployment.name, model=target.model, engine=target.engine, because=plan.because,
+            place=plan.place, replicas=target.replicas, memory=plan.memory, free=plan.free, fits=plan.fits,
+            quantization=target.options.get("quantization"), quantizations=list(plan.quantizations),
+            notes=list(plan.notes),
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """Some lines."""
+        return "\n".join(["plan:", *(f"  {line}" for line in self.lines())])
+
+    def html(self) -> str:
+        """Some lines."""
+        return framed(*(f"<div>{escape(line)}</div>" for line in self.lines()))
+
+    def lines(self) -> list[str]:
+        """What will be done, line by line."""
+        where = {"GPU": "on a GPU", "CPU": "on the CPU", "remote": "elsewhere"}[self.place]
+        times = f", {self.replicas} replicas" if self.replicas > 1 else ""
+        lines = [f"{self.name}: {self.model} by {self.engine} {where}{times} ({self.because})"]
+        if self.free is not None:
+            need = "not known" if self.memory is None else f"about {self.memory:,} MiB"
+            each = " each" if self.replicas > 1 else ""
+            verdict = {True: ": fits", False: ": does not fit now", None: ""}[self.fits]
+            lines.append(f"memory: {need}{each}, {self.free:,} MiB free{verdict}")
+        if self.quantization or self.quantizations:
+            others = f"; it could be {', '.join(['none', *self.quantizations])}" if self.quantizations else ""
+            lines.append(f"quantization: {self.quantization or 'none'}{others}")
+        return [*lines, *self.notes]
+
+
+class Deploying(View):
+    """A deployment on its way: the plan, and what happened since, line by line."""
+
+    plan: PlanView
+    happened: list[str]
+
+    def text(self) -> str:
+        """The plan, and lines."""
+        return "\n".join([self.plan.text(), *self.happened])
+
+    def html(self) -> str:
+        """The plan, and the last line."""
+        last = escape(self.happened[-1]) if self.happened else "…"
+        return framed(
+            *(f"<div>{escape(line)}</div>" for line in self.plan.lines()), f"<div class=dim>{last}</div>"
+        )
+
+
+class Deployed(Endpoint):
+    """A deployment with its plan and what to paste to ask it, by kind; ``state`` is ``planned`` where it was only planned."""
+
+    plan: PlanView
+    snippets: dict[str, str]
+
+    def text(self) -> str:
+        """How it is and how to ask it; of one that was only planned, the plan."""
+        if self.state == "planned":
+            return self.plan.text()
+        lines = [super().text()]
+        if self.snippets and self.state == "running":
+            lines.append(f"  the key: snapml keys create NAME, then export {snippets.VARIABLE}=…")
+            lines += [f"\n# {kind}\n{code}" for kind, code in self.snippets.items()]
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """How it is, and each snippet to unfold."""
+        if self.state == "planned":
+            return self.plan.html()
+        folded = "".join(
+            f"<details{' open' if number == 0 else ''}><summary>{escape(kind)}</summary>"
+            f'<pre class="wrap">{escape(code)}</pre></details>'
+            for number, (kind, code) in enumerate(self.snippets.items())
+        )
+        plan = "".join(f"<div class=dim>{escape(line)}</div>" for line in self.plan.lines())
+        key = f"<div class=dim>The key: snapml keys create NAME, then set {snippets.VARIABLE}.</div>"
+        return framed(f"<pre class=wrap>{escape(super().text())}</pre>", plan, key if folded else "", folded)
+
+
+@command("deploy", effect=Effect.EXECUTE)
+def deploy(
+    ws: Workspace,
+    model: ModelRef,
+    *,
+    name: str | None = None,
+    engine: EngineName | None = None,
+    provider: ProviderName | None = None,
+    quantization: str | None = None,
+    replicas: Annotated[int, Field(ge=1, le=plans.REPLICAS)] = 1,
+    gpus: Annotated[int, Field(ge=0, le=8)] | None = None,
+    gpu_memory: GpuMemory | None = None,
+    give_way: bool = False,
+    idle: Duration | None = None,
+    port: Port | None = None,
+    plan: bool = False,
+    wait: bool = True,
+    call: Call,
+) -> Deployed:
+    """Serve a model, classic or LLM, behind the gateway; ready once a real request has come back.
+
+    The plan is shown first: the engine, what memory it needs and what is free.
+
+    Args:
+        model: a model version, sample, a folder, or a hub's id; with --provider, the provider's name of it.
+        name: what callers name it by; default: the model's name.
+        engine: transformers, vllm, predict or openai; default: by the model and what there is.
+        provider: who serves it, for a remote model: snapml providers set.
+        quantization: hold the weights in fewer bits; none, or what the plan offers.
+        replicas: services that share its requests.
+        gpus: GPUs each waits for; default: one where there is one, for an LLM.
+        gpu_memory: MiB of it, as 8000 or 8GiB; default: as predicted, the whole device where that cannot be.
+        give_way: stop for training that needs its GPU, and come back after.
+        idle: stop after so long without a request, as 10m; the next request starts it again.
+        port: the gateway's port on this machine, where it is not alive yet; default: 8765, or a free one.
+        plan: only show the plan.
+        wait: wait until it is ready, or is seen to wait for room; --no-wait returns at once.
+    """
+    _need("aiohttp")
+    wish = Wish(
+        model, name=name, engine=engine, provider=provider, gpus=gpus, gpu_memory=gpu_memory,
+        quantization=quantization, replicas=replicas, gives_way=give_way,
+    )  # fmt: skip
+    made = planned(ws, wish)
+    if plan:
+        return _deployed(ws, made, made.deployment, state="planned")
+    deployment = replace(made.deployment, idle_seconds=idle)
+    telling = Telling(made, call)
+    origin = provenance.complete(ws, call.origin)
+    gateway, jobs, fresh = _begin(ws, deployment, port, call.actor, origin)
+    if wait:
+        try:
+            for job in (gateway, *jobs):
+                services.wait_ready(ws, job, on_change=telling.changed)
+        except Exception:
+            _undo(ws, deployment, gateway=fresh)
+            raise
+    return _deployed(ws, made, deployment)
+
+
+class Telling:
+    """Tells a person of the plan, and then of each change."""
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self._plan = PlanView.of(plan)
+        self._tell: Callable[[View], None] = call.tell
+        self._happened: list[str] = []
+        self._tell(Deploying(plan=self._plan, happened=[]))
+
+    def changed(self, job: Job) -> None:
+        """Tell of a service's new state."""
+        self.say(f"{job.name}: {job.state}" + (f", {job.message}" if job.message else ""))
+
+    def say(self, line: str) -> None:
+        """Tell of anything."""
+        self._happened.append(line)
+        self._tell(Deploying(plan=self._plan, happened=list(self._happened)))
+
+
+def planned(ws: Workspace, wish: Wish) -> Plan:
+    """Find the model a person named, and plan.
+
+    Raises:
+        NotFoundError: there is no such model.
+        ConflictError: it can neither predict nor chat, or is larger than the machine.
+        InvalidInputError: a wish cannot be had.
+        MissingExtraError: its engine is not installed.
+    """
+    if wish.provider is not None or wish.engine == "openai":
+        return plans.remote(ws, wish)
+    own, found = _find(ws, wish)
+    made = plans.plan(own, found, wish, plans.machine())
+    if made.target.engine == "transformers":
+        _need("transformers", "uvicorn", "fastapi")
+    return made
+
+
+def _find(ws: Workspace, wish: Wish) -> tuple[str, Found]:
+    try:
+        found = versions.find(ws.ledger, wish.model)
+    except (NotFoundError, InvalidInputError):
+        if wish.engine != "vllm":
+            _need("transformers", "uvicorn", "fastapi")
+        source = models.resolve(ws, wish.model)
+        own = versions.check_name(wish.name or wish.model.rpartition("/")[2])
+        return own, Found(wish.model, source, "chat")
+    own = versions.check_name(wish.name or found.name)
+    if found.format in model_file.FORMATS:
+        return own, Found(found.reference, str(ws.blobs.path(found.blob)), found.task)
+    if found.task != "chat":
+        raise ConflictError(
+            f"{found.reference} is no model to chat with.", fix="Name one that predicts or chats."
+        )
+    return own, Found(found.reference, str(models.laid_out(ws, found)), "chat")
+
+
+def _begin(
+    ws: Workspace, deployment: Deployment, port: int | None, actor: str, origin: Origin
+) -> tuple[Job, list[Job], bool]:
+    """Start the gateway, declare, and start the services; return them, and whether the gateway was started for this.
+
+    Raises:
+        ConflictError: it is deployed already; of two that deploy the same name at once, one is told.
+    """
+    with locked(ws.root / "deploy.lock"):
+        if replicas.every(ws, deployment.name) or _stands(ws, deployment):
+            raise ConflictError(
+                f"{deployment.name!r} is deployed.",
+                fix=f"Choose --name, or stop it: snapml undeploy {deployment.name}",
+            )
+        fresh = services.live(ws, services.GATEWAY, services.GATEWAY) is None
+        gateway = services.start_gateway(ws, port, actor=actor, origin=origin)
+        deployments.declare(ws, deployment)
+        try:
+            return (
+                gateway,
+                replicas.start(ws, deployment, deployment.target, actor=actor, origin=origin),
+                fresh,
+            )
+        except Exception:
+            _undo(ws, deployment, gateway=fresh)
+            raise
+
+
+def _stands(ws: Workspace, deployment: Deployment) -> bool:
+    """Say whether a declared deployment of that name answers without a service of its own, or sleeps until it is asked."""
+    with contextlib.suppress(NotFoundError):
+        known = deployments.get(ws, deployment.name)
+        return known.idle_seconds is not None or not replicas.has_own(known.target)
+    return False
+
+
+def _undo(ws: Workspace, deployment: Deployment, *, gateway: bool) -> None:
+    """Leave nothing of a deployment that did not get ready; nor a gateway that was started for it alone."""
+    with contextlib.suppress(NotFoundError):  # somebody was faster
+        withdraw(ws, deployment.name)
+    if gateway and not deployments.every(ws):
+        stop_gateway(ws)
+
+
+def _deployed(ws: Workspace, made: Plan, deployment: Deployment, **instead: str) -> Deployed:
+    shown = endpoint(ws, deployment)
+    found = {} if shown.url is None or instead else _snippets(ws, deployment, shown.url)
+    return Deployed(**{**shown.model_dump(), **instead}, plan=PlanView.of(made), snippets=found)
+
+
+def _snippets(ws: Workspace, deployment: Deployment, url: str) -> dict[str, str]:
+    if deployment.task == "chat":
+        return snippets.chat(url, deployment.name)
+    signature = Signature(**versions.find(ws.ledger, deployment.model).signature)
+    return snippets.infer(url, deployment.name, tensors.metadata(deployment.name, signature)["inputs"])
+
+
+def _need(*modules: str) -> None:
+    import importlib.util
+
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError.of(module, "serve")
