@@ -39,6 +39,7 @@ MODULES = (
     "queues",
     "reproduce",
     "roles",
+    "rollout",
     "run",
     "runs",
     "schedules",

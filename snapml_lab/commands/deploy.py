@@ -20,7 +20,7 @@ from snapml_lab.registry import deployments, model_file, versions
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.registry.signature import Signature
 from snapml_lab.serving import plan as plans
-from snapml_lab.serving import snippets
+from snapml_lab.serving import rollout, snippets
 from snapml_lab.serving.plan import Found, Plan, Wish
 from snapml_lab.store.files import locked
 from snapml_lab.tracking import provenance
@@ -148,6 +148,8 @@ def deploy(
     gpu_memory: GpuMemory | None = None,
     give_way: bool = False,
     idle: Duration | None = None,
+    canary: Share | None = None,
+    shadow: bool = False,
     port: Port | None = None,
     plan: bool = False,
     wait: bool = True,
@@ -168,6 +170,8 @@ def deploy(
         gpu_memory: MiB of it, as 8000 or 8GiB; default: as predicted, the whole device where that cannot be.
         give_way: stop for training that needs its GPU, and come back after.
         idle: stop after so long without a request, as 10m; the next request starts it again.
+        canary: answer so many percent of a deployment's requests with it, beside the model that stands: see rollout.
+        shadow: send it a copy of each request of a deployment, whose answer nobody sees.
         port: the gateway's port on this machine, where it is not alive yet; default: 8765, or a free one.
         plan: only show the plan.
         wait: wait until it is ready, or is seen to wait for room; --no-wait returns at once.
@@ -177,9 +181,14 @@ def deploy(
         model, name=name, engine=engine, provider=provider, gpus=gpus, gpu_memory=gpu_memory,
         quantization=quantization, replicas=replicas, gives_way=give_way,
     )  # fmt: skip
+    trial = canary is not None or shadow
+    if trial:
+        _check_trial(ws, name, canary, shadow=shadow)
     made = planned(ws, wish)
     if plan:
         return _deployed(ws, made, made.deployment, state="planned")
+    if trial:
+        return _beside(ws, made, canary, call)
     deployment = replace(made.deployment, idle_seconds=idle)
     telling = Telling(made, call)
     origin = provenance.complete(ws, call.origin)
@@ -248,6 +257,30 @@ def _find(ws: Workspace, wish: Wish) -> tuple[str, Found]:
             f"{found.reference} is no model to chat with.", fix="Name one that predicts or chats."
         )
     return own, Found(found.reference, str(models.laid_out(ws, found)), "chat")
+
+
+def _check_trial(ws: Workspace, name: str | None, canary: int | None, *, shadow: bool) -> None:
+    if canary is not None and shadow:
+        raise InvalidInputError.of("shadow", shadow, "--canary or --shadow, one of them")
+    if name is None:
+        raise InvalidInputError.of("name", None, "the deployment that it is beside", "Give --name.")
+    deployments.get(ws, name)
+
+
+def _beside(ws: Workspace, made: Plan, canary: int | None, call: Call) -> Deployed:
+    """Start a model beside the one that stands, and send it requests once it is ready."""
+    name = made.deployment.name
+    stands = deployments.get(ws, name)
+    if (stands.task == "chat") != (made.deployment.task == "chat"):
+        raise ConflictError(
+            f"{name} is a {stands.task} model, and {made.target.model} a {made.deployment.task} model.",
+            fix="Deploy it under a name of its own.",
+        )
+    telling = Telling(made, call)
+    origin = provenance.complete(ws, call.origin)
+    with locked(ws.root / "deploy.lock"):
+        rollout.begin(ws, name, made.target, canary, actor=call.actor, origin=origin, heard=telling.changed)
+    return _deployed(ws, made, deployments.get(ws, name))
 
 
 def _begin(

@@ -23,7 +23,7 @@ NOT_AGAIN = frozenset({
     "approvals rollback", "approvals withdraw", "approve", "audit adopt", "data remove", "deploy", "jobs cancel",
     "jobs priority", "jobs schedule", "jobs unschedule", "keys create", "keys revoke", "leases free", "models note",
     "policies remove", "policies set", "prices compute", "prices tokens", "promote", "providers remove", "providers set", "queue limit", "queue pause",
-    "queue resume", "reject", "roles remove", "roles set", "runs delete", "runs reproduce", "runs restore", "runs tag",
+    "queue resume", "reject", "roles remove", "roles set", "rollout back", "rollout promote", "rollout share", "runs delete", "runs reproduce", "runs restore", "runs tag",
     "undeploy", "up",
 })  # fmt: skip
 """What a cell that runs again, for a run that is made again, must not do to the workspace a second time."""

@@ -117,6 +117,10 @@ CASES = {
     "roles remove": {"name": "ann", "last": True},
     "roles set": {"name": "ann", "role": "viewer"},
     "roles show": {"name": "ann"},
+    "rollout back": {"name": "flowers"},
+    "rollout promote": {"name": "flowers"},
+    "rollout share": {"name": "flowers", "percent": 20},
+    "rollout show": {"name": "flowers"},
     "run": {
         "what": ["said.py"],
         "name": "said",
@@ -167,6 +171,9 @@ REFUSED = {
     "models import",
     "models merge",
     "reject",
+    "rollout back",
+    "rollout promote",
+    "rollout share",
     "runs reproduction",
     "training",
     "runs export",
@@ -201,6 +208,10 @@ MISTAKES = {
         "invalid_input"),
     "a command that submits nothing": (
         "jobs schedule", {"name": "a", "cron": "0 3 * * *", "words": ["status"]}, "invalid_input"),
+    "a canary of nothing": ("deploy", {"model": SEARCH, "name": "nobody", "canary": 10}, "not_found"),
+    "a canary without a name": ("deploy", {"model": SEARCH, "canary": 10}, "invalid_input"),
+    "a canary that is a shadow": ("deploy", {"model": SEARCH, "name": "x", "canary": 10, "shadow": True}, "invalid_input"),
+    "a share of all": ("rollout share", {"name": "flowers", "percent": 100}, "invalid_input"),
     "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
     "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
     "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
@@ -456,7 +467,7 @@ def _prepare(name: str, place: Path) -> None:
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "endpoints list", "undeploy"):
+    if name in ("deploy", "endpoints list", "undeploy") or name.startswith("rollout "):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")
@@ -469,14 +480,17 @@ def _prepare(name: str, place: Path) -> None:
     if name == "promote":
         with Workspace(place / ".snapml").ledger.write() as connection:
             connection.execute("DELETE FROM aliases")
+    _declare(name, Workspace(place / ".snapml"))
+
+
+def _declare(name: str, ws: Workspace) -> None:
+    """Have there what a command is about to remove, each time."""
     if name == "policies remove":
-        policies.declare(
-            Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
-        )
+        policies.declare(ws, "model", "none", None, needs=[], approvers=1, own=False)
     if name == "providers remove":
-        providers.declare(Workspace(place / ".snapml"), Provider("far", "https://api.example.com/v1"))
+        providers.declare(ws, Provider("far", "https://api.example.com/v1"))
     if name == "roles remove":
-        roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
+        roles.declare(ws, "ann", roles.Role.VIEWER, by=roles.account())
 
 
 def _tidy(name: str, place: Path) -> None:

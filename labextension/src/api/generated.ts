@@ -482,6 +482,34 @@ export interface Commands {
     result: RoleView;
   };
   /**
+   * Take the model on trial away; where none is, have what stood before the last promotion stand again.
+   */
+  'rollout/back': {
+    params: RolloutBackParams;
+    result: Rollout;
+  };
+  /**
+   * Have the canary stand for all requests; what stood stops once its requests are answered.
+   */
+  'rollout/promote': {
+    params: RolloutPromoteParams;
+    result: Rollout;
+  };
+  /**
+   * Give the canary another share of the requests; a shadow becomes the canary by it.
+   */
+  'rollout/share': {
+    params: RolloutShareParams;
+    result: Rollout;
+  };
+  /**
+   * Show the models behind a name beside each other, and whether what differs could be chance.
+   */
+  'rollout/show': {
+    params: RolloutShowParams;
+    result: Rollout;
+  };
+  /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
    */
   run: {
@@ -880,6 +908,7 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  canary?: number | null;
   engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
   gpu_memory?: (number | string) | null;
@@ -895,6 +924,7 @@ export interface DeployParams {
   provider?: string | null;
   quantization?: string | null;
   replicas?: number;
+  shadow?: boolean;
   wait?: boolean;
 }
 /**
@@ -1958,6 +1988,76 @@ export interface RolesSetParams {
 }
 export interface RolesShowParams {
   name?: string | null;
+}
+export interface RolloutBackParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * The models behind a name beside each other, over the time in which all were asked; ``before``: what one goes back to.
+ */
+export interface Rollout {
+  before: string | null;
+  differences: DifferenceView[];
+  name: string;
+  targets: TargetView[];
+}
+/**
+ * A figure of a model on trial less that of the one that stands; ``chance``: the difference could be chance.
+ */
+export interface DifferenceView {
+  chance: boolean;
+  difference: number;
+  figure: string;
+  high: number;
+  low: number;
+  target: string;
+}
+/**
+ * One model behind a name; ``role``: stands, canary or shadow.
+ */
+export interface TargetView {
+  engine: string;
+  figures: FigureView[];
+  id: string;
+  model: string;
+  requests: number;
+  role: string;
+  share: number;
+}
+/**
+ * A figure over ``count`` requests; ``low`` and ``high``: its 95 % interval. A share, milliseconds, or pico-dollars.
+ */
+export interface FigureView {
+  count: number;
+  high: number | null;
+  low: number | null;
+  name: string;
+  value: number | null;
+}
+export interface RolloutPromoteParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+export interface RolloutShareParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * percent of the requests
+   */
+  percent: number;
+}
+export interface RolloutShowParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
 }
 export interface RunParams {
   after?: string[] | null;
