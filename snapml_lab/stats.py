@@ -197,7 +197,7 @@ def proportions(
 class Sample(NamedTuple):
     """What is to be known of numbers to compare their mean: how many, their mean, their variance (of a sample)."""
 
-    count: int
+    size: int
     mean: float
     variance: float
 
@@ -206,10 +206,10 @@ def mean_interval(sample: Sample, *, confidence: float = 0.95) -> Interval | Non
     """Return Student's interval of a mean; None where there are fewer than two numbers."""
     from scipy import stats as scipy_stats
 
-    if sample.count < 2:
+    if sample.size < 2:
         return None
-    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, sample.count - 1))
-    reach *= math.sqrt(sample.variance / sample.count)
+    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, sample.size - 1))
+    reach *= math.sqrt(sample.variance / sample.size)
     return Interval(sample.mean - reach, sample.mean + reach)
 
 
@@ -221,14 +221,14 @@ def welch(one: Sample, other: Sample, *, confidence: float = 0.95) -> Comparison
     """
     from scipy import stats as scipy_stats
 
-    if one.count < 2 or other.count < 2:
+    if one.size < 2 or other.size < 2:
         return None
     difference = one.mean - other.mean
-    parts = (one.variance / one.count, other.variance / other.count)
+    parts = (one.variance / one.size, other.variance / other.size)
     error = math.sqrt(sum(parts))
     if error == 0:
         return Comparison(difference, Interval(difference, difference), 1.0 if difference == 0 else 0.0)
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.count - 1) + parts[1] ** 2 / (other.count - 1))
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.size - 1) + parts[1] ** 2 / (other.size - 1))
     reach = float(scipy_stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p_value = float(2 * scipy_stats.t.sf(abs(difference) / error, freedom))
     return Comparison(difference, Interval(difference - reach, difference + reach), p_value)

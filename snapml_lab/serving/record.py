@@ -86,8 +86,8 @@ def _record(ledger: Ledger, name: str, target: Target, since: float) -> Record:
     interval = stats.wilson(found.failed, found.requests) if found.requests else None
     figures = {"failures": Measured(found.requests, share, interval)}
     for figure, sample in found.numbers.items():
-        value = sample.mean if sample.count else None
-        figures[figure] = Measured(sample.count, value, stats.mean_interval(sample))
+        value = sample.mean if sample.size else None
+        figures[figure] = Measured(sample.size, value, stats.mean_interval(sample))
     return Record(target, found.requests, figures)
 
 

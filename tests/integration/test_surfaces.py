@@ -211,7 +211,7 @@ MISTAKES = {
     "a canary of nothing": ("deploy", {"model": SEARCH, "name": "nobody", "canary": 10}, "not_found"),
     "a canary without a name": ("deploy", {"model": SEARCH, "canary": 10}, "invalid_input"),
     "a canary that is a shadow": ("deploy", {"model": SEARCH, "name": "x", "canary": 10, "shadow": True}, "invalid_input"),
-    "a share of all": ("rollout share", {"name": "flowers", "percent": 100}, "invalid_input"),
+    "a share of all": ("deploy", {"model": SEARCH, "name": "x", "canary": 100}, "invalid_input"),
     "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
     "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
     "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
