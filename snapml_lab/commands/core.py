@@ -25,6 +25,7 @@ MODULES = (
     "costs",
     "data",
     "deploy",
+    "env",
     "evals",
     "finetune",
     "jobs",

@@ -32,12 +32,18 @@ def serving(source: str, bits: int | None = None) -> int | None:
         bits: of each weight, where they are quantized as they are loaded; None: as they are in the files.
     """
     folder = Path(source)
-    weights = _weights(folder)
-    if weights is None:
+    total = _weights(folder)
+    if total is None:
         return None
     if bits is not None:
-        weights = weights * bits // (32 if _is_wide(folder) else 16)
-    return int(weights * _SERVING / _MIB) + _CONTEXT_MIB
+        total = total * bits // (32 if _is_wide(folder) else 16)
+    return int(total * _SERVING / _MIB) + _CONTEXT_MIB
+
+
+def weights(source: Path) -> int | None:
+    """Return the MiB of a model's weights, an adapter's with its base's; None where they cannot be known."""
+    found = _weights(source)
+    return None if found is None else -(-found // _MIB)
 
 
 def _is_wide(folder: Path) -> bool:
@@ -57,8 +63,8 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
         max_length: tokens a row.
     """
     folder = Path(base)
-    weights, config = _weights(folder), _config(folder)
-    if weights is None or config is None:
+    own, config = _weights(folder), _config(folder)
+    if own is None or config is None:
         return None
     try:
         hidden, layers, words = (
@@ -71,7 +77,7 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
     wide = 2 if config.get("dtype", config.get("torch_dtype")) == "float32" else 1
     trained = layers * rank * (_ADAPTED_MATRICES - 3) * 2 * hidden + layers * rank * 3 * (hidden + inner)
     activations = _ACTIVATION_BYTES * tokens * hidden * layers * wide
-    total = weights + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
+    total = own + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
     return int(total / _MIB) + _CONTEXT_MIB
 
 
