@@ -25,6 +25,7 @@ MODULES = (
     "costs",
     "data",
     "deploy",
+    "endpoints",
     "env",
     "evals",
     "finetune",

@@ -16,11 +16,11 @@ from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraErro
 from snapml_lab.finetune import base as models
 from snapml_lab.governance.roles import Effect
 from snapml_lab.jobs.model import Job
-from snapml_lab.registry import deployments, model_file, versions
+from snapml_lab.registry import deployments, model_file, snippets, versions
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.registry.signature import Signature
 from snapml_lab.serving import plan as plans
-from snapml_lab.serving import rollout, snippets
+from snapml_lab.serving import rollout
 from snapml_lab.serving.plan import Found, Plan, Wish
 from snapml_lab.store.files import locked
 from snapml_lab.tracking import provenance
@@ -116,7 +116,7 @@ class Deployed(Endpoint):
             return self.plan.text()
         lines = [super().text()]
         if self.snippets and self.state == "running":
-            lines.append(f"  the key: snapml keys create NAME, then export {snippets.VARIABLE}=…")
+            lines.append(f"  the key: snapml keys create NAME, then export {snippets.KEY}=…")
             lines += [f"\n# {kind}\n{code}" for kind, code in self.snippets.items()]
         return "\n".join(lines)
 
@@ -130,7 +130,7 @@ class Deployed(Endpoint):
             for number, (kind, code) in enumerate(self.snippets.items())
         )
         plan = "".join(f"<div class=dim>{escape(line)}</div>" for line in self.plan.lines())
-        key = f"<div class=dim>The key: snapml keys create NAME, then set {snippets.VARIABLE}.</div>"
+        key = f"<div class=dim>The key: snapml keys create NAME, then set {snippets.KEY}.</div>"
         return framed(f"<pre class=wrap>{escape(super().text())}</pre>", plan, key if folded else "", folded)
 
 
@@ -335,9 +335,12 @@ def _deployed(ws: Workspace, made: Plan, deployment: Deployment, **instead: str)
 
 def _snippets(ws: Workspace, deployment: Deployment, url: str) -> dict[str, str]:
     if deployment.task == "chat":
-        return snippets.chat(url, deployment.name)
-    signature = Signature(**versions.find(ws.ledger, deployment.model).signature)
-    return snippets.infer(url, deployment.name, tensors.metadata(deployment.name, signature)["inputs"])
+        found = snippets.chat(url, deployment.name)
+    else:
+        signature = Signature(**versions.find(ws.ledger, deployment.model).signature)
+        inputs = tensors.metadata(deployment.name, signature)["inputs"]
+        found = snippets.classic(url, deployment.name, [(item["name"], item["datatype"]) for item in inputs])
+    return {item.name: item.text for item in found}
 
 
 def _need(*modules: str) -> None:

@@ -78,7 +78,9 @@ def translate(route: str, body: Body, target: Target) -> Body:
     if "max_completion_tokens" in asked:
         asked.pop("max_tokens", None)
     asked.pop("stream_options", None)
-    if asked.get("stream"):  # whoever hangs up is billed for what was made until then: usage stands on every chunk
+    if asked.get(
+        "stream"
+    ):  # whoever hangs up is billed for what was made until then: usage stands on every chunk
         asked["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     if (
         asked.get("tools")

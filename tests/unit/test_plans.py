@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
-from snapml_lab.registry import footprint, providers
+from snapml_lab.registry import footprint, providers, snippets
 from snapml_lab.registry.providers import Provider
 from snapml_lab.serving import plan as plans
-from snapml_lab.serving import snippets
 from snapml_lab.serving.plan import Found, Machine, Wish
 from snapml_lab.serving.quantization import Card
 from snapml_lab.workspace import Workspace
@@ -230,29 +229,20 @@ def test_the_python_snippet_is_what_a_server_understands(tmp_path: Path):
     server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        inputs = [{"name": "it's", "datatype": "FP64"}, {"name": 'a "city"', "datatype": "BYTES"}]
-        made = snippets.infer(f"http://127.0.0.1:{server.server_port}", "house", inputs)
-        wanted = [{"name": "it's", "shape": [1], "datatype": "FP64", "data": [1.0]},
+        columns = [("it's", "FP64"), ('a "city"', "BYTES")]
+        found = snippets.classic(f"http://127.0.0.1:{server.server_port}", "house", columns)
+        made = {item.language: item.text for item in found}
+        wanted = [{"name": "it's", "shape": [1], "datatype": "FP64", "data": [0.0]},
                   {"name": 'a "city"', "shape": [1], "datatype": "BYTES", "data": ["text"]}]  # fmt: skip
-        environment = {"SNAPML_KEY": "k-1", "PATH": "/usr/bin:/bin"}
+        environment = {snippets.KEY: "k-1", "PATH": "/usr/bin:/bin"}
         python = subprocess.run(
             [sys.executable, "-c", made["python"]], env=environment, capture_output=True, text=True, check=True, timeout=60
         )  # fmt: skip
         assert python.stdout.strip() == str(["/v2/models/house/infer", "Bearer k-1", wanted])
         curl = subprocess.run(
-            ["sh", "-c", made["curl"].replace("curl ", "curl -s ")], env=environment, capture_output=True, text=True,
+            ["sh", "-c", made["shell"].replace("curl ", "curl -s ")], env=environment, capture_output=True, text=True,
             check=True, timeout=60,
         )  # fmt: skip
         assert json.loads(curl.stdout)["outputs"] == ["/v2/models/house/infer", "Bearer k-1", wanted]
     finally:
         server.shutdown()
-
-
-def test_each_kind_of_model_has_snippets_that_name_the_variable_of_the_key():
-    made = snippets.chat("http://127.0.0.1:8765", "tuned")
-    assert set(made) == {"openai", "curl", "python"}
-    for code in made.values():
-        assert "tuned" in code
-        assert snippets.VARIABLE in code
-    for kind in ("openai", "python"):
-        compile(made[kind], kind, "exec")

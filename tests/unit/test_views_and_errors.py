@@ -74,7 +74,10 @@ def made(kind: type[View]) -> View:
 
 
 _MONEY = {"cost_pico": "1"}
-FIXED = {"Answer": _MONEY, "CostRow": _MONEY, "RequestView": _MONEY}
+FIXED = {
+    "Answer": _MONEY, "CostRow": _MONEY, "Doing": _MONEY, "EndpointView": {"spent_pico": "1"}, "RequestView": _MONEY,
+    "Stretch": _MONEY,
+}  # fmt: skip
 """Fields whose values are a closed set though their type does not say so."""
 
 

@@ -132,6 +132,41 @@ export interface Commands {
     result: EndpointList;
   };
   /**
+   * Show all of one endpoint: its models and services, how it does of late, what it costs, and how to ask it.
+   */
+  'endpoints/show': {
+    params: EndpointsShowParams;
+    result: EndpointView;
+  };
+  /**
+   * Make an engine's environment, or mend it; it is shared between projects and used where the engine is not installed.
+   */
+  'env/create': {
+    params: EnvCreateParams;
+    result: JobView;
+  };
+  /**
+   * List the environments of engines: those there are, and those that can be made.
+   */
+  'env/list': {
+    params: EnvListParams;
+    result: EnvList;
+  };
+  /**
+   * Remove an environment; what it took is free again.
+   */
+  'env/remove': {
+    params: EnvRemoveParams;
+    result: EnvList;
+  };
+  /**
+   * Show an environment: whether it is whole, what is in it, the disk it takes, and what runs in it.
+   */
+  'env/show': {
+    params: EnvShowParams;
+    result: EnvDetail;
+  };
+  /**
    * Score a deployed model on held-out chat records by exact match, through the gateway, with intervals.
    */
   eval: {
@@ -984,6 +1019,209 @@ export interface Endpoint {
   state: string;
   task: string;
   url: string | null;
+}
+export interface EndpointsShowParams {
+  minutes?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * One deployment: what is behind it, how it does, what it costs, and how to ask it.
+ *
+ * ``state`` is the best of its services', ``stopped`` where it has none; ``url`` is where the gateway answers.
+ * ``since`` and ``until`` bound the window that ``doing`` and ``series`` are of, in stretches of ``step`` seconds;
+ * ``whole`` is false where the window had to begin later, for there were more requests than are looked at. ``open``
+ * requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known.
+ */
+export interface EndpointView {
+  broken: Broken[];
+  cache_seconds: number | null;
+  doing: Doing;
+  fallbacks: string[];
+  gateway: string;
+  guardrails: string | null;
+  idle_seconds: number | null;
+  message: string | null;
+  name: string;
+  open: number;
+  series: Stretch[];
+  since: string;
+  snippets: Snippet[];
+  spent_pico: string;
+  spent_requests: number;
+  spent_unknown: number;
+  state: string;
+  step: number;
+  targets: Served[];
+  task: string;
+  timeout_seconds: number;
+  until: string;
+  url: string | null;
+  whole: boolean;
+}
+/**
+ * A request that went wrong, and how; ``guard`` is what the guardrails did, a JSON list.
+ */
+export interface Broken {
+  at: string;
+  attempts: number;
+  duration_ms: number;
+  guard: string | null;
+  id: string;
+  key: string;
+  kind: string;
+  route: string;
+  status: number;
+  target: string;
+  words: string;
+}
+/**
+ * What the requests of a window come to; see ``costs.live.Figures``. Rates are a second, times milliseconds.
+ *
+ * ``engine_cache`` is the share of the tokens read that the engine's cache had; ``answered_before`` counts answers from
+ * the gateway's cache. ``cost_pico`` is pico-dollars as text, as far as it is known; ``unknown`` requests have no known
+ * cost.
+ */
+export interface Doing {
+  answered_before: number;
+  cost_pico: string;
+  duration_ms: Spread | null;
+  engine_cache: number | null;
+  failures: Broke[];
+  first_token_ms: Spread | null;
+  per_second: number;
+  read_tokens: number;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
+  written_per_second: number;
+  written_tokens: number;
+}
+/**
+ * The median and the 95th percentile.
+ */
+export interface Spread {
+  p50: number;
+  p95: number;
+}
+/**
+ * How many requests went wrong in one way; see ``costs.live.KINDS``.
+ */
+export interface Broke {
+  kind: string;
+  requests: number;
+  words: string;
+}
+/**
+ * What came in one stretch of the window, from ``at`` on; see :class:`Doing`. ``partial``: not all of it is in the window.
+ */
+export interface Stretch {
+  at: string;
+  cost_pico: string;
+  duration_ms: number | null;
+  engine_cache: number | null;
+  failed: number;
+  first_token_ms: number | null;
+  partial: boolean;
+  requests: number;
+  tokens_per_second: number | null;
+  written_tokens: number;
+}
+/**
+ * Lines to ask the endpoint with; the key is read from the environment variable ``SNAPML_API_KEY``.
+ */
+export interface Snippet {
+  code: string;
+  language: string;
+  name: string;
+}
+/**
+ * One model behind the name: ``share`` is the percentage of requests it is meant to get, ``doing`` what it got.
+ */
+export interface Served {
+  doing: Doing;
+  engine: string;
+  id: string;
+  model: string;
+  on: string | null;
+  replicas: number;
+  services: Replica[];
+  shadow: boolean;
+  share: number;
+}
+/**
+ * One service behind a target. Memory is in MiB (None: not known), of all its processes; ``last_words`` of its log.
+ */
+export interface Replica {
+  gpu_memory: number | null;
+  job: string | null;
+  last_words: string[];
+  memory: number | null;
+  message: string | null;
+  name: string;
+  peak_memory: number | null;
+  restarts: number;
+  state: string;
+}
+export interface EnvCreateParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+  requirements?: string | null;
+}
+export interface EnvListParams {}
+/**
+ * The environments there are, and the recipes of those that are not made; ``size`` is of them all.
+ */
+export interface EnvList {
+  environments: EnvView[];
+  folder: string;
+  size: number;
+}
+/**
+ * An environment: ``size`` in bytes on the disk; ``reason`` says why it is not ready.
+ */
+export interface EnvView {
+  about: string;
+  name: string;
+  packages: number;
+  path: string;
+  python: string;
+  reason: string;
+  size: number | null;
+  state: State;
+}
+export interface EnvRemoveParams {
+  force?: boolean;
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+export interface EnvShowParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+/**
+ * An environment with its packages, and what runs in it.
+ */
+export interface EnvDetail {
+  environment: EnvView;
+  packages: string[];
+  users: User[];
+}
+/**
+ * A process that runs in an environment; with the endpoint and the project it is of, where that is known.
+ */
+export interface User {
+  name: string | null;
+  pid: number;
+  project: string | null;
 }
 export interface EvalParams {
   against?: string | null;
