@@ -1,23 +1,26 @@
 """Deploying: the plan first, then its doing with progress, and what to paste to ask what came of it."""
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from html import escape
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from pydantic import Field
 
 from snapml_lab.commands.core import Call, command
-from snapml_lab.commands.serving import Endpoint, endpoint, stop_gateway, withdraw
+from snapml_lab.commands.serving import DeploymentName, Endpoint, endpoint, stop_gateway, withdraw
 from snapml_lab.commands.types import Completes, Duration, GpuMemory, ModelRef
+from snapml_lab.engines import adapters as adapter_services
 from snapml_lab.engines import replicas, services, tensors
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
 from snapml_lab.finetune import base as models
 from snapml_lab.governance.roles import Effect
 from snapml_lab.jobs.model import Job
 from snapml_lab.registry import deployments, model_file, snippets, versions
-from snapml_lab.registry.deployments import Deployment
+from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.registry.signature import Signature
 from snapml_lab.serving import plan as plans
 from snapml_lab.serving import rollout
@@ -30,9 +33,19 @@ from snapml_lab.views.tables import framed
 from snapml_lab.workspace import Workspace
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+EngineOptions = Annotated[
+    list[str] | None,
+    Parameter(name=["--option"]),
+    Field(max_length=50, description="NAME=VALUE of the engine"),
+]
 Share = Annotated[int, Field(ge=1, le=99, description="percent of the requests")]
 EngineName = Literal["transformers", "vllm", "predict", "openai"]
 ProviderName = Annotated[str, Completes("providers"), Field(min_length=1, description="a provider's name")]
+
+
+_PLACES = {
+    "GPU": "on a GPU", "CPU": "on the CPU", "remote": "elsewhere", "shared": "in an engine that runs already",
+}  # fmt: skip
 
 
 class PlanView(View):
@@ -72,7 +85,7 @@ class PlanView(View):
 
     def lines(self) -> list[str]:
         """What will be done, line by line."""
-        where = {"GPU": "on a GPU", "CPU": "on the CPU", "remote": "elsewhere"}[self.place]
+        where = _PLACES[self.place]
         times = f", {self.replicas} replicas" if self.replicas > 1 else ""
         lines = [f"{self.name}: {self.model} by {self.engine} {where}{times} ({self.because})"]
         if self.free is not None:
@@ -148,6 +161,9 @@ def deploy(
     gpu_memory: GpuMemory | None = None,
     give_way: bool = False,
     idle: Duration | None = None,
+    on: DeploymentName | None = None,
+    adapters: bool = False,
+    option: EngineOptions = None,
     canary: Share | None = None,
     shadow: bool = False,
     port: Port | None = None,
@@ -170,6 +186,9 @@ def deploy(
         gpu_memory: MiB of it, as 8000 or 8GiB; default: as predicted, the whole device where that cannot be.
         give_way: stop for training that needs its GPU, and come back after.
         idle: stop after so long without a request, as 10m; the next request starts it again.
+        on: for an adapter: the deployment of its base, by vLLM, whose engine serves it, too; default: one of its base.
+        adapters: let adapters be loaded while it runs, by vLLM.
+        option: NAME=VALUE of the engine's own, as max_model_len=4096; may be given several times.
         canary: answer so many percent of a deployment's requests with it, beside the model that stands: see rollout.
         shadow: send it a copy of each request of a deployment, whose answer nobody sees.
         port: the gateway's port on this machine, where it is not alive yet; default: 8765, or a free one.
@@ -179,7 +198,8 @@ def deploy(
     _need("aiohttp")
     wish = Wish(
         model, name=name, engine=engine, provider=provider, gpus=gpus, gpu_memory=gpu_memory,
-        quantization=quantization, replicas=replicas, gives_way=give_way,
+        quantization=quantization, replicas=replicas, gives_way=give_way, on=on,
+        options={**_options(option or []), **({"adapters": True} if adapters else {})},
     )  # fmt: skip
     trial = canary is not None or shadow
     if trial:
@@ -197,10 +217,17 @@ def deploy(
         try:
             for job in (gateway, *jobs):
                 services.wait_ready(ws, job, on_change=telling.changed)
+            load_adapter(ws, deployment.target)
         except Exception:
             _undo(ws, deployment, gateway=fresh)
             raise
     return _deployed(ws, made, deployment)
+
+
+def load_adapter(ws: Workspace, target: Target) -> None:
+    """Load an adapter into the engine it is to be served by, where that is another deployment's."""
+    if target.on is not None:
+        adapter_services.load(ws, deployments.get(ws, target.on), target)
 
 
 class Telling:
@@ -234,10 +261,40 @@ def planned(ws: Workspace, wish: Wish) -> Plan:
     if wish.provider is not None or wish.engine == "openai":
         return plans.remote(ws, wish)
     own, found = _find(ws, wish)
+    if (host := _host(ws, wish, found)) is not None:
+        return plans.beside(own, found, host)
     made = plans.plan(own, found, wish, plans.machine())
     if made.target.engine == "transformers":
         _need("transformers", "uvicorn", "fastapi")
     return made
+
+
+def _host(ws: Workspace, wish: Wish, found: Found) -> Deployment | None:
+    """Return the deployment whose running engine serves an adapter, too, unless services of its own are asked for."""
+    own = (
+        wish.engine not in (None, "vllm")
+        or wish.quantization
+        or wish.replicas > 1
+        or wish.gpus
+        or wish.options
+    )
+    if found.task != "chat" or (own and wish.on is None):
+        return None
+    return adapter_services.host_for(ws, found.source, wish.on)
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """Read ``NAME=VALUE``: a value is JSON where it is that, else text."""
+    found: dict[str, Any] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise InvalidInputError.of("option", item, "NAME=VALUE, as max_model_len=4096")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def _find(ws: Workspace, wish: Wish) -> tuple[str, Found]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from snapml_lab.commands.core import command
 from snapml_lab.commands.types import Completes
-from snapml_lab.engines import idle, replicas, services
+from snapml_lab.engines import adapters, idle, replicas, services
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError
 from snapml_lab.governance.roles import Effect
 from snapml_lab.jobs.model import Job, State
@@ -176,8 +176,11 @@ def withdraw(ws: Workspace, name: str) -> None:
             f"The engine of {name!r} serves {', '.join(guests)}, too.",
             fix=f"First: snapml undeploy {guests[0]}",
         )
+    known = deployments.get(ws, name)
     deployments.withdraw(ws, name)
     replicas.stop_every(ws, name)
+    for target in known.targets:
+        adapters.let_go(ws, target)
 
 
 def stop_gateway(ws: Workspace) -> None:

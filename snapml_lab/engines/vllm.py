@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from snapml_lab.jobs import containment, gpus, processes
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import footprint
 from snapml_lab.registry.deployments import Deployment, Target
-from snapml_lab.workspace import Workspace
+from snapml_lab.workspace import Workspace, open_workspace
 
 _DROPPED = {"metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user"}
 """Fields that change nothing of the answer: not passed on."""
@@ -132,8 +134,17 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             "vllm.entrypoints.openai.api_server",
             *arguments(spec, on_gpu=bool(spec["gpus"])),
         ]
-        _Watch(argv, child_environment(spec), keep, socket, spec["name"], report).until_it_ends()
+        loading = partial(_load_declared, spec.get("deployment"), socket)
+        _Watch(argv, child_environment(spec), keep, socket, spec["name"], report, loading).until_it_ends()
     return {}
+
+
+def _load_declared(deployment: str | None, socket: Path) -> None:
+    """Load the adapters that are declared for this engine: also after it was killed, for it has forgotten them."""
+    from snapml_lab.engines import adapters
+
+    if deployment is not None:
+        adapters.load_declared(open_workspace(), deployment, socket)
 
 
 def arguments(spec: dict[str, Any], *, on_gpu: bool) -> list[str]:
@@ -199,9 +210,10 @@ class _Watch:
         socket: Path,
         name: str,
         report: Reporter,
+        before_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.argv, self.environment, self.keep = argv, environment, keep
-        self.socket, self.name, self.report = socket, name, report
+        self.socket, self.name, self.report, self.before_ready = socket, name, report, before_ready
         self.asked_to_end = threading.Event()
 
     def until_it_ends(self) -> None:
@@ -240,6 +252,7 @@ class _Watch:
             if not ready and healthy:
                 self.report.message("asking it for one token")
                 self._canary()
+                self.before_ready()
                 self.report.ready()
                 ready = True
             if ready:
@@ -277,11 +290,12 @@ class _Watch:
         child.wait()
 
 
-def _spec(_ws: Workspace, _deployment: Deployment, target: Target) -> dict[str, Any]:
+def _spec(_ws: Workspace, deployment: Deployment, target: Target) -> dict[str, Any]:
     """Say what the payload is told; what could not be served is refused here, before anything is started."""
     environments.python_for("vllm", gpu=gpus.present())
     spec = {
         "name": served_name(target), "source": target.source, "options": target.options, "gpus": target.gpus,
+        "deployment": deployment.name,
     }  # fmt: skip
     arguments({**spec, "socket": ""}, on_gpu=False)
     if target.gpus and not gpus.present():

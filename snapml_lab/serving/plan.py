@@ -2,10 +2,13 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError
+from snapml_lab.engines.vllm_options import Options
+from snapml_lab.envs import engines as environments
+from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
 from snapml_lab.jobs import gpus, leases
 from snapml_lab.registry import deployments, footprint, providers, versions
 from snapml_lab.registry.deployments import Deployment, Target
@@ -23,6 +26,7 @@ class Wish:
 
     Attributes:
         provider: whose model it is, where it is remote.
+        on: the deployment whose engine serves it, too, where it is an adapter.
         options: what the engine takes besides.
     """
 
@@ -35,6 +39,7 @@ class Wish:
     quantization: str | None = None
     replicas: int = 1
     gives_way: bool = False
+    on: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +60,7 @@ class Plan:
     Attributes:
         deployment: as it will be declared, with this model alone.
         because: why this engine.
-        place: ``GPU``, ``CPU`` or ``remote``.
+        place: ``GPU``, ``CPU``, ``remote``, or ``shared``: by an engine that runs already.
         memory: what one replica is predicted to need, in MiB; None where it cannot be known.
         free: what is free of the place now, in MiB, of all its cards; None where it is remote.
         fits: whether all replicas do at once, now; None where it cannot be known.
@@ -104,8 +109,8 @@ def machine() -> Machine:
         cards = []
     total = leases.memory_capacity()
     free = max(0, total - leases.memory_used())
-    here = frozenset(name for name in ("vllm", "transformers", "bitsandbytes") if _is_here(name))
-    return Machine(cards, free, total, {"vllm": here, "transformers": here})
+    modules = {"transformers": frozenset(filter(_is_here, _MODULES)), "vllm": _beside_vllm(gpu=bool(cards))}
+    return Machine(cards, free, total, modules)
 
 
 def plan(name: str, found: Found, wish: Wish, here: Machine) -> Plan:
@@ -162,7 +167,7 @@ def _placed(name: str, found: Found, engine: str, because: str, wish: Wish, here
     quantization = chosen(wish.quantization, engine, cards, modules=modules)
     bits = quantization.bits if quantization else None
     memory = wish.gpu_memory if count and wish.gpu_memory else footprint.serving(found.source, bits)
-    options = dict(wish.options)
+    options = checked(engine, wish.options)
     if quantization is not None:
         options["quantization"] = quantization.name
     target = Target(
@@ -209,6 +214,28 @@ def _room(
     return False, [f"less is free now ({here.free:,} MiB): the machine may run out of memory"]
 
 
+def checked(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options if the engine takes them.
+
+    Raises:
+        InvalidInputError: naming the one it does not take.
+    """
+    if engine == "vllm":
+        Options.of(options)
+    elif options:
+        raise InvalidInputError.of("option", next(iter(options)), f"none: {engine} takes no options")
+    return dict(options)
+
+
+def beside(name: str, found: Found, host: Deployment) -> Plan:
+    """Plan an adapter that the running engine of another deployment serves, too: it costs no more than its own weights."""
+    target = Target(deployments.FIRST, found.reference, host.engine, found.source, on=host.name)
+    own = footprint.weights(Path(found.source)) if Path(found.source).is_dir() else None
+    return Plan(
+        Deployment(name, found.task, (target,)), f"{host.name} serves its base", "shared", own, None, None,
+    )  # fmt: skip
+
+
 def remote(ws: Workspace, wish: Wish) -> Plan:
     """Plan a model that a provider serves: nothing runs here for it.
 
@@ -223,13 +250,13 @@ def remote(ws: Workspace, wish: Wish) -> Plan:
         raise InvalidInputError.of("provider", None, "whose model it is", f"Providers: {known}.")
     for field_, value, harmless in (
         ("quantization", wish.quantization, (None, "none")), ("gpus", wish.gpus, (None, 0)),
-        ("replicas", wish.replicas, (1,)), ("gpu_memory", wish.gpu_memory, (None,)),
+        ("replicas", wish.replicas, (1,)), ("gpu_memory", wish.gpu_memory, (None,)), ("on", wish.on, (None,)),
     ):  # fmt: skip
         if value not in harmless:
             raise InvalidInputError.of(field_, value, "nothing: a remote model runs elsewhere")
     provider = providers.get(ws, wish.provider)
     own = versions.check_name(wish.name or wish.model.rpartition("/")[2])
-    options = {**wish.options, "provider": provider.name}
+    options = {**checked("openai", wish.options), "provider": provider.name}
     target = Target(deployments.FIRST, wish.model, "openai", wish.model, options=options)
     notes = () if provider.key_env or provider.keyring else (f"{provider.name} is declared without a key",)
     return Plan(
@@ -244,9 +271,19 @@ def remote(ws: Workspace, wish: Wish) -> Plan:
     )
 
 
-def numbered(plan_: Plan, number: int, **fields: Any) -> Target:
-    """Return the plan's model as the ``number``-th target of a deployment."""
-    return replace(plan_.target, id=f"r{number}", **fields)
+_MODULES = ("vllm", "transformers", "bitsandbytes")
+
+
+def _beside_vllm(*, gpu: bool) -> frozenset[str]:
+    """Return what vLLM finds in the environment it would run in, itself among it; nothing where it is in none."""
+    try:
+        _, environment = environments.python_for("vllm", gpu=gpu)
+    except NotFoundError:
+        return frozenset()
+    if environment is None:
+        return frozenset(filter(_is_here, _MODULES))
+    named = {package.partition("==")[0] for package in environments.packages(environment)}
+    return frozenset({"vllm", *named.intersection(_MODULES)})
 
 
 def _is_here(module: str) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from snapml_lab.engines import replicas, services
+from snapml_lab.engines import adapters, replicas, services
 from snapml_lab.errors import ConflictError, InvalidInputError
 from snapml_lab.jobs.model import Job
 from snapml_lab.registry import deployments
@@ -170,10 +170,12 @@ def begin(
     _sweep(ws, name)
     try:
         _ready(ws, planned, added, actor=actor, origin=origin, heard=heard)
-        return deployments.change(ws, name, step).now
+        now = deployments.change(ws, name, step).now
     except BaseException:
         replicas.stop(ws, planned, added)
         raise
+    _load(ws, added)  # once more: an engine that fell just before it was declared did not know of it
+    return now
 
 
 def promote(ws: Workspace, name: str) -> Deployment:
@@ -258,12 +260,19 @@ def _ready(
 ) -> None:
     for job in replicas.start(ws, deployment, target, actor=actor, origin=origin):
         services.wait_ready(ws, job, on_change=heard)
+    _load(ws, target)
+
+
+def _load(ws: Workspace, target: Target) -> None:
+    if target.on is not None:
+        adapters.load(ws, deployments.get(ws, target.on), target)
 
 
 def _retire(ws: Workspace, deployment: Deployment, target: Target) -> None:
     """Stop a target that is not declared any more, once it has answered."""
     drain(ws, deployment, target)
     replicas.stop(ws, deployment, target)
+    adapters.let_go(ws, target)
 
 
 def _sweep(ws: Workspace, name: str) -> None:

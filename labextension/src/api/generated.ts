@@ -943,6 +943,7 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  adapters?: boolean;
   canary?: number | null;
   engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
@@ -954,6 +955,11 @@ export interface DeployParams {
    */
   model: string;
   name?: string | null;
+  on?: string | null;
+  /**
+   * NAME=VALUE of the engine
+   */
+  option?: string[] | null;
   plan?: boolean;
   port?: number | null;
   provider?: string | null;
