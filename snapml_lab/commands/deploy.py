@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -12,7 +14,7 @@ from pydantic import Field
 
 from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.serving import DeploymentName, Endpoint, endpoint, stop_gateway, withdraw
-from snapml_lab.commands.types import Completes, Duration, GpuMemory, ModelRef
+from snapml_lab.commands.types import Completes, Duration, FilePath, GpuMemory, ModelRef
 from snapml_lab.engines import adapters as adapter_services
 from snapml_lab.engines import replicas, services, tensors
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
@@ -22,6 +24,7 @@ from snapml_lab.jobs.model import Job
 from snapml_lab.registry import deployments, model_file, snippets, versions
 from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.registry.signature import Signature
+from snapml_lab.serving import export as exporting
 from snapml_lab.serving import plan as plans
 from snapml_lab.serving import rollout
 from snapml_lab.serving.plan import Found, Plan, Wish
@@ -406,3 +409,30 @@ def _need(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError.of(module, "serve")
+
+
+class Exported(View):
+    """A folder that a container is built from, and what is in it."""
+
+    name: str
+    folder: str
+    files: list[str]
+
+    def text(self) -> str:
+        """What there is, and what to do with it."""
+        return (
+            f"{self.name} in {self.folder}: {', '.join(self.files)}\n"
+            f"  docker build -t {self.name.lower()} {shlex.quote(self.folder)}   or without: python {shlex.quote(self.folder)}/start.py"
+        )
+
+
+@command("deploy export", effect=Effect.WRITE, heavy=True)
+def export_deployment(ws: Workspace, name: DeploymentName, folder: FilePath) -> Exported:
+    """Write a folder that a container is built from: the same gateway and engine, the model's files, pinned packages.
+
+    Args:
+        name: the deployment.
+        folder: where to; empty, or not there yet.
+    """
+    files = exporting.export(ws, name, Path(folder))
+    return Exported(name=name, folder=folder, files=files)

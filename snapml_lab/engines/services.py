@@ -59,8 +59,12 @@ def start(
     return queue.submit(ws, work, actor=actor, origin=origin)
 
 
-def start_gateway(ws: Workspace, port: int | None, *, actor: str, origin: Origin) -> Job:
+def start_gateway(
+    ws: Workspace, port: int | None, *, host: str = "127.0.0.1", actor: str, origin: Origin
+) -> Job:
     """Start the gateway unless it is alive; without a ``port`` on :data:`PORT`, or a free one where that is taken.
+
+    ``host`` is the address it listens on: another than the loopback only where somebody else keeps strangers out.
 
     Raises:
         ConflictError: the port asked for is taken by another program, or the gateway is alive on another one.
@@ -76,7 +80,7 @@ def start_gateway(ws: Workspace, port: int | None, *, actor: str, origin: Origin
     chosen = _free(port or PORT) or (None if port else _free(0))
     if chosen is None:
         raise errors.ConflictError(f"Port {port} is in use.", fix="Choose another --port, or give none.")
-    spec = {"port": chosen}
+    spec = {"port": chosen, "host": host}
     work = Work(GATEWAY, GATEWAY, queue.python("snapml_lab.gateway.app:run"), spec, cpus=0, service=True)
     return queue.submit(ws, work, actor=actor, origin=origin)
 

@@ -33,6 +33,7 @@ CASES = {
     "ask": {"prompt": "hello", "model": "nobody"},
     "cost": {"by": "deployment", "days": 3.0},
     "deploy": {"model": SEARCH, "name": "flowers"},
+    "deploy export": {"name": "flowers", "folder": "box"},
     "endpoints list": {},
     "endpoints show": {"name": "flowers", "minutes": 5},
     "eval": {"model": "nobody", "data": "orders.jsonl"},
@@ -468,7 +469,7 @@ def _prepare(name: str, place: Path) -> None:
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "undeploy") or name.startswith(("endpoints ", "rollout ")):
+    if name in ("deploy", "deploy export", "undeploy") or name.startswith(("endpoints ", "rollout ")):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")
@@ -501,6 +502,9 @@ def _tidy(name: str, place: Path) -> None:
     if name == "runs fetch":
         assert (place / "got.py").read_text() == (place / "said.py").read_text()
         (place / "got.py").unlink()
+    if name == "deploy export":
+        assert (place / "box" / "start.py").is_file()
+        shutil.rmtree(place / "box")
     if name == "predict":
         assert len((place / "said.csv").read_text().splitlines()) == 151
         (place / "said.csv").unlink()

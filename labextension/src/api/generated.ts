@@ -125,6 +125,13 @@ export interface Commands {
     result: Deployed;
   };
   /**
+   * Write a folder that a container is built from: the same gateway and engine, the model's files, pinned packages.
+   */
+  'deploy/export': {
+    params: DeployExportParams;
+    result: Exported;
+  };
+  /**
    * List deployments and how each is.
    */
   'endpoints/list': {
@@ -1002,6 +1009,24 @@ export interface PlanView {
   quantization: string | null;
   quantizations: string[];
   replicas: number;
+}
+export interface DeployExportParams {
+  /**
+   * a path, relative to the current folder
+   */
+  folder: string;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * A folder that a container is built from, and what is in it.
+ */
+export interface Exported {
+  files: string[];
+  folder: string;
+  name: string;
 }
 export interface EndpointsListParams {}
 /**
