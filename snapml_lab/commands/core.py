@@ -47,6 +47,7 @@ MODULES = (
     "schedules",
     "serving",
     "status",
+    "tuning",
 )
 """The modules of this package that define commands."""
 

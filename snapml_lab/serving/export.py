@@ -12,7 +12,6 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-import snapml_lab
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError
 from snapml_lab.jobs import gpus
 from snapml_lab.registry import deployments, providers, versions
@@ -151,7 +150,7 @@ def _write(ws: Workspace, deployment: Deployment, folder: Path, pinned: list[str
             other.catalog.add(kind, key, fields)
     deployments.declare(other, replace(deployment, targets=(target,)))
     other.ledger.close()
-    ours = Path(snapml_lab.__file__).parent
+    ours = Path(__file__).resolve().parents[1]
     shutil.copytree(ours, folder / LIB / "snapml_lab", ignore=shutil.ignore_patterns("__pycache__"))
     on_gpu = deployment.engine != "predict" and gpus.present()
     index = (

@@ -280,7 +280,7 @@ def _sweep(ws: Workspace, name: str) -> None:
     declared = deployments.get(ws, name)
     known = {item for target in declared.targets for item in replicas.named(declared, target)}
     for job in replicas.every(ws, name):
-        if job.name not in known:
+        if job.name not in known and not job.name.startswith(f"{name}/t"):  # what is being tuned is not ours
             replicas.end(ws, job)
 
 

@@ -48,6 +48,7 @@ CASES = {
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
+    "tune-endpoint": {"name": "flowers", "prompts": "orders.jsonl"},
     "undeploy": {"name": "flowers"},
     "approvals list": {"limit": 3},
     "approvals rollback": {"what": "nobody", "comment": "wrong"},
@@ -178,6 +179,7 @@ REFUSED = {
     "rollout share",
     "runs reproduction",
     "training",
+    "tune-endpoint",
     "runs export",
     "runs import",
 }
@@ -469,7 +471,9 @@ def _prepare(name: str, place: Path) -> None:
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "deploy export", "undeploy") or name.startswith(("endpoints ", "rollout ")):
+    if name in ("deploy", "deploy export", "tune-endpoint", "undeploy") or name.startswith(
+        ("endpoints ", "rollout ")
+    ):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")

@@ -671,6 +671,13 @@ export interface Commands {
     result: Training;
   };
   /**
+   * Measure what a deployment's engine could be set to, on your own prompts, and mark the best.
+   */
+  'tune-endpoint': {
+    params: TuneEndpointParams;
+    result: JobView;
+  };
+  /**
    * Stop a deployment and see its processes gone; with --gateway the gateway, too.
    */
   undeploy: {
@@ -2787,6 +2794,20 @@ export interface Training {
 export interface Piece {
   content: string;
   learnt: boolean;
+}
+export interface TuneEndpointParams {
+  apply?: boolean;
+  concurrency?: number;
+  limit?: number;
+  max_tokens?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * a path, relative to the current folder
+   */
+  prompts: string;
 }
 export interface UndeployParams {
   gateway?: boolean;
