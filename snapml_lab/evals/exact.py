@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from snapml_lab import stats
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys
 from snapml_lab.jobs.events import Reporter
@@ -26,17 +27,9 @@ class Share(NamedTuple):
     high: float
 
 
-def wilson(hits: int, number: int, *, z: float = 1.959964) -> Share:
-    """Return a share and its score interval; right near 0 and 1, too.
-
-    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
-    """
-    if number == 0:
-        return Share(math.nan, 0.0, 1.0)
-    share = hits / number
-    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
-    reach = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
-    return Share(share, max(middle - reach, 0.0), min(middle + reach, 1.0))
+def wilson(hits: int, number: int) -> Share:
+    """Return a share and its 95 % score interval; right near 0 and 1, too."""
+    return Share(hits / number if number else math.nan, *stats.wilson(hits, number))
 
 
 def sign_test(better: int, worse: int) -> float:

@@ -17,7 +17,8 @@ from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
-from snapml_lab.registry import versions
+from snapml_lab.registry import providers, versions
+from snapml_lab.registry.providers import Provider
 from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
@@ -32,6 +33,7 @@ CASES = {
     "ask": {"prompt": "hello", "model": "nobody"},
     "cost": {"by": "deployment", "days": 3.0},
     "deploy": {"model": SEARCH, "name": "flowers"},
+    "deploy export": {"name": "flowers", "folder": "box"},
     "endpoints list": {},
     "env create": {"name": "nobody"},
     "env list": {},
@@ -50,6 +52,7 @@ CASES = {
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
+    "tune-endpoint": {"name": "flowers", "prompts": "orders.jsonl"},
     "undeploy": {"name": "flowers"},
     "approvals list": {"limit": 3},
     "approvals rollback": {"what": "nobody", "comment": "wrong"},
@@ -108,6 +111,9 @@ CASES = {
     "policies remove": {"what": "model:none"},
     "policies set": {"what": "model:none", "need": ["interval", "score>=0.9"], "approvers": 2},
     "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "providers list": {},
+    "providers remove": {"name": "far"},
+    "providers set": {"name": "far", "base_url": "https://api.example.com/v1", "key_env": "FAR_KEY"},
     "promote": {"what": f"{SEARCH}@1", "to": "canary", "comment": "it is better"},
     "queue limit": {"queue": "nights", "at_most": 2},
     "queue list": {},
@@ -118,6 +124,10 @@ CASES = {
     "roles remove": {"name": "ann", "last": True},
     "roles set": {"name": "ann", "role": "viewer"},
     "roles show": {"name": "ann"},
+    "rollout back": {"name": "flowers"},
+    "rollout promote": {"name": "flowers"},
+    "rollout share": {"name": "flowers", "percent": 20},
+    "rollout show": {"name": "flowers"},
     "run": {
         "what": ["said.py"],
         "name": "said",
@@ -170,8 +180,12 @@ REFUSED = {
     "models import",
     "models merge",
     "reject",
+    "rollout back",
+    "rollout promote",
+    "rollout share",
     "runs reproduction",
     "training",
+    "tune-endpoint",
     "runs export",
     "runs import",
 }
@@ -180,7 +194,7 @@ own."""
 
 DIFFERENT = {
     "audit adopt": ("rows", "head", "guarded_from"), "promote": ("id", "at", "decided_at", "cell_id"),
-    "deploy": ("job", "message"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
+    "deploy": ("job", "message", "plan"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
     "keys revoke": ("id", "prefix", "created_at", "revoked_at"),
 }  # fmt: skip
 """Fields that differ because each mouth made something of its own."""
@@ -204,6 +218,13 @@ MISTAKES = {
         "invalid_input"),
     "a command that submits nothing": (
         "jobs schedule", {"name": "a", "cron": "0 3 * * *", "words": ["status"]}, "invalid_input"),
+    "a canary of nothing": ("deploy", {"model": SEARCH, "name": "nobody", "canary": 10}, "not_found"),
+    "a canary without a name": ("deploy", {"model": SEARCH, "canary": 10}, "invalid_input"),
+    "a canary that is a shadow": ("deploy", {"model": SEARCH, "name": "x", "canary": 10, "shadow": True}, "invalid_input"),
+    "a share of all": ("deploy", {"model": SEARCH, "name": "x", "canary": 100}, "invalid_input"),
+    "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
+    "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
+    "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
@@ -458,7 +479,9 @@ def _prepare(name: str, place: Path) -> None:
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "endpoints list", "endpoints show", "undeploy"):
+    if name in ("deploy", "deploy export", "tune-endpoint", "undeploy") or name.startswith(
+        ("endpoints ", "rollout ")
+    ):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")
@@ -471,12 +494,17 @@ def _prepare(name: str, place: Path) -> None:
     if name == "promote":
         with Workspace(place / ".snapml").ledger.write() as connection:
             connection.execute("DELETE FROM aliases")
+    _declare(name, Workspace(place / ".snapml"))
+
+
+def _declare(name: str, ws: Workspace) -> None:
+    """Have there what a command is about to remove, each time."""
     if name == "policies remove":
-        policies.declare(
-            Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
-        )
+        policies.declare(ws, "model", "none", None, needs=[], approvers=1, own=False)
+    if name == "providers remove":
+        providers.declare(ws, Provider("far", "https://api.example.com/v1"))
     if name == "roles remove":
-        roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
+        roles.declare(ws, "ann", roles.Role.VIEWER, by=roles.account())
 
 
 def _tidy(name: str, place: Path) -> None:
@@ -486,6 +514,9 @@ def _tidy(name: str, place: Path) -> None:
     if name == "runs fetch":
         assert (place / "got.py").read_text() == (place / "said.py").read_text()
         (place / "got.py").unlink()
+    if name == "deploy export":
+        assert (place / "box" / "start.py").is_file()
+        shutil.rmtree(place / "box")
     if name == "predict":
         assert len((place / "said.csv").read_text().splitlines()) == 151
         (place / "said.csv").unlink()

@@ -122,7 +122,14 @@ export interface Commands {
    */
   deploy: {
     params: DeployParams;
-    result: Endpoint;
+    result: Deployed;
+  };
+  /**
+   * Write a folder that a container is built from: the same gateway and engine, the model's files, pinned packages.
+   */
+  'deploy/export': {
+    params: DeployExportParams;
+    result: Exported;
   };
   /**
    * List deployments and how each is.
@@ -137,6 +144,34 @@ export interface Commands {
   'endpoints/show': {
     params: EndpointsShowParams;
     result: EndpointView;
+  };
+  /**
+   * Make an engine's environment, or mend it; it is shared between projects and used where the engine is not installed.
+   */
+  'env/create': {
+    params: EnvCreateParams;
+    result: JobView;
+  };
+  /**
+   * List the environments of engines: those there are, and those that can be made.
+   */
+  'env/list': {
+    params: EnvListParams;
+    result: EnvList;
+  };
+  /**
+   * Remove an environment; what it took is free again.
+   */
+  'env/remove': {
+    params: EnvRemoveParams;
+    result: EnvList;
+  };
+  /**
+   * Show an environment: whether it is whole, what is in it, the disk it takes, and what runs in it.
+   */
+  'env/show': {
+    params: EnvShowParams;
+    result: EnvDetail;
   };
   /**
    * Score a deployed model on held-out chat records by exact match, through the gateway, with intervals.
@@ -398,6 +433,27 @@ export interface Commands {
     result: PromotionView;
   };
   /**
+   * List who serves models elsewhere.
+   */
+  'providers/list': {
+    params: ProvidersListParams;
+    result: ProviderList;
+  };
+  /**
+   * Remove a provider that no deployment uses.
+   */
+  'providers/remove': {
+    params: ProvidersRemoveParams;
+    result: ProviderView;
+  };
+  /**
+   * Declare who serves models elsewhere by OpenAI's protocol; deploy one with --provider NAME.
+   */
+  'providers/set': {
+    params: ProvidersSetParams;
+    result: ProviderView;
+  };
+  /**
    * Say how many jobs of a queue may run at once.
    */
   'queue/limit': {
@@ -466,6 +522,34 @@ export interface Commands {
   'roles/show': {
     params: RolesShowParams;
     result: RoleView;
+  };
+  /**
+   * Take the model on trial away; where none is, have what stood before the last promotion stand again.
+   */
+  'rollout/back': {
+    params: RolloutBackParams;
+    result: Rollout;
+  };
+  /**
+   * Have the canary stand for all requests; what stood stops once its requests are answered.
+   */
+  'rollout/promote': {
+    params: RolloutPromoteParams;
+    result: Rollout;
+  };
+  /**
+   * Give the canary another share of the requests; a shadow becomes the canary by it.
+   */
+  'rollout/share': {
+    params: RolloutShareParams;
+    result: Rollout;
+  };
+  /**
+   * Show the models behind a name beside each other, and whether what differs could be chance.
+   */
+  'rollout/show': {
+    params: RolloutShowParams;
+    result: Rollout;
   };
   /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
@@ -585,6 +669,13 @@ export interface Commands {
   training: {
     params: TrainingParams;
     result: Training;
+  };
+  /**
+   * Measure what a deployment's engine could be set to, on your own prompts, and mark the best.
+   */
+  'tune-endpoint': {
+    params: TuneEndpointParams;
+    result: JobView;
   };
   /**
    * Stop a deployment and see its processes gone; with --gateway the gateway, too.
@@ -866,19 +957,95 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  adapters?: boolean;
+  canary?: number | null;
+  engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
+  idle?: (number | string) | null;
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
+  on?: string | null;
+  /**
+   * NAME=VALUE of the engine
+   */
+  option?: string[] | null;
+  plan?: boolean;
   port?: number | null;
+  provider?: string | null;
+  quantization?: string | null;
+  replicas?: number;
+  shadow?: boolean;
   wait?: boolean;
 }
 /**
- * A deployment and how it is: ``state`` is its service's (``stopped`` where it has none).
+ * A deployment with its plan and what to paste to ask it, by kind; ``state`` is ``planned`` where it was only planned.
+ */
+export interface Deployed {
+  engine: string;
+  job: string | null;
+  message: string | null;
+  model: string;
+  name: string;
+  plan: PlanView;
+  restarts: number;
+  snippets: {
+    [k: string]: string;
+  };
+  state: string;
+  task: string;
+  url: string | null;
+}
+/**
+ * What will be done; memory in MiB, of one replica. ``fits`` None: not known; ``free`` None: it runs elsewhere.
+ */
+export interface PlanView {
+  because: string;
+  engine: string;
+  fits: boolean | null;
+  free: number | null;
+  memory: number | null;
+  model: string;
+  name: string;
+  notes: string[];
+  place: string;
+  quantization: string | null;
+  quantizations: string[];
+  replicas: number;
+}
+export interface DeployExportParams {
+  /**
+   * a path, relative to the current folder
+   */
+  folder: string;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * A folder that a container is built from, and what is in it.
+ */
+export interface Exported {
+  files: string[];
+  folder: string;
+  name: string;
+}
+export interface EndpointsListParams {}
+/**
+ * All deployments, and the gateway's state.
+ */
+export interface EndpointList {
+  endpoints: Endpoint[];
+  gateway: string;
+  url: string | null;
+}
+/**
+ * A deployment and how it is: ``state`` is its service's; ``stopped`` where it has none, ``asleep`` where it has none until it is asked.
  */
 export interface Endpoint {
   engine: string;
@@ -889,15 +1056,6 @@ export interface Endpoint {
   restarts: number;
   state: string;
   task: string;
-  url: string | null;
-}
-export interface EndpointsListParams {}
-/**
- * All deployments, and the gateway's state.
- */
-export interface EndpointList {
-  endpoints: Endpoint[];
-  gateway: string;
   url: string | null;
 }
 export interface EndpointsShowParams {
@@ -1045,6 +1203,64 @@ export interface Replica {
   peak_memory: number | null;
   restarts: number;
   state: string;
+}
+export interface EnvCreateParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+  requirements?: string | null;
+}
+export interface EnvListParams {}
+/**
+ * The environments there are, and the recipes of those that are not made; ``size`` is of them all.
+ */
+export interface EnvList {
+  environments: EnvView[];
+  folder: string;
+  size: number;
+}
+/**
+ * An environment: ``size`` in bytes on the disk; ``reason`` says why it is not ready.
+ */
+export interface EnvView {
+  about: string;
+  name: string;
+  packages: number;
+  path: string;
+  python: string;
+  reason: string;
+  size: number | null;
+  state: State;
+}
+export interface EnvRemoveParams {
+  force?: boolean;
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+export interface EnvShowParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+/**
+ * An environment with its packages, and what runs in it.
+ */
+export interface EnvDetail {
+  environment: EnvView;
+  packages: string[];
+  users: User[];
+}
+/**
+ * A process that runs in an environment; with the endpoint and the project it is of, where that is known.
+ */
+export interface User {
+  name: string | null;
+  pid: number;
+  project: string | null;
 }
 export interface EvalParams {
   against?: string | null;
@@ -1919,6 +2135,36 @@ export interface PromoteParams {
    */
   what: string;
 }
+export interface ProvidersListParams {}
+/**
+ * All providers.
+ */
+export interface ProviderList {
+  providers: ProviderView[];
+}
+/**
+ * A provider: ``key_env`` or ``keyring`` name the place of its key; the key itself is never here.
+ */
+export interface ProviderView {
+  base_url: string;
+  key_env: string | null;
+  keyring: string | null;
+  name: string;
+  private: boolean;
+}
+export interface ProvidersRemoveParams {
+  /**
+   * a provider's name
+   */
+  name: string;
+}
+export interface ProvidersSetParams {
+  base_url: string;
+  key_env?: string | null;
+  keyring?: string | null;
+  name: string;
+  private?: boolean;
+}
 export interface QueueLimitParams {
   at_most: number;
   /**
@@ -2019,6 +2265,76 @@ export interface RolesSetParams {
 }
 export interface RolesShowParams {
   name?: string | null;
+}
+export interface RolloutBackParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * The models behind a name beside each other, over the time in which all were asked; ``before``: what one goes back to.
+ */
+export interface Rollout {
+  before: string | null;
+  differences: DifferenceView[];
+  name: string;
+  targets: TargetView[];
+}
+/**
+ * A figure of a model on trial less that of the one that stands; ``chance``: the difference could be chance.
+ */
+export interface DifferenceView {
+  chance: boolean;
+  difference: number;
+  figure: string;
+  high: number;
+  low: number;
+  target: string;
+}
+/**
+ * One model behind a name; ``role``: stands, canary or shadow.
+ */
+export interface TargetView {
+  engine: string;
+  figures: FigureView[];
+  id: string;
+  model: string;
+  requests: number;
+  role: string;
+  share: number;
+}
+/**
+ * A figure over ``count`` requests; ``low`` and ``high``: its 95 % interval. A share, milliseconds, or pico-dollars.
+ */
+export interface FigureView {
+  count: number;
+  high: number | null;
+  low: number | null;
+  name: string;
+  value: number | null;
+}
+export interface RolloutPromoteParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+export interface RolloutShareParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * percent of the requests
+   */
+  percent: number;
+}
+export interface RolloutShowParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
 }
 export interface RunParams {
   after?: string[] | null;
@@ -2479,6 +2795,20 @@ export interface Training {
 export interface Piece {
   content: string;
   learnt: boolean;
+}
+export interface TuneEndpointParams {
+  apply?: boolean;
+  concurrency?: number;
+  limit?: number;
+  max_tokens?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * a path, relative to the current folder
+   */
+  prompts: string;
 }
 export interface UndeployParams {
   gateway?: boolean;
