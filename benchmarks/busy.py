@@ -92,7 +92,7 @@ def _gateway() -> Iterator[tuple[Any, int, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        deployments.declare(ws, deployments.Deployment(_NAME, f"{_NAME}@1", "transformers", "chat", "inner"))
+        deployments.declare(ws, deployments.single(_NAME, f"{_NAME}@1", "transformers", "chat", "inner"))
         _, key = keys.create(ws, "bench")
         place = deployments.socket_path(ws, _NAME)
         place.unlink(missing_ok=True)

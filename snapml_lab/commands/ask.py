@@ -12,10 +12,10 @@ from snapml_lab.commands.core import Call, Surface, command
 from snapml_lab.commands.serving import DeploymentName
 from snapml_lab.commands.types import Body
 from snapml_lab.costs import requests
+from snapml_lab.engines import services
 from snapml_lab.governance import keys
 from snapml_lab.governance.roles import Effect
 from snapml_lab.registry.asking import Client
-from snapml_lab.serving import endpoints
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed
 from snapml_lab.workspace import Workspace
@@ -75,7 +75,7 @@ def ask(
         max_tokens: tokens of the answer at most.
         temperature: 0 is the same answer each time.
     """
-    client = Client(endpoints.base_url(ws), keys.notebook_key(ws), call.origin)
+    client = Client(services.base_url(ws), keys.notebook_key(ws), call.origin)
     messages = [
         *([{"role": "system", "content": system}] if system else []),
         {"role": "user", "content": prompt},

@@ -8,6 +8,7 @@ from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.serving import DeploymentName
 from snapml_lab.commands.types import FilePath, JobId
 from snapml_lab.data.tables import find_file
+from snapml_lab.engines import services
 from snapml_lab.errors import NotFoundError
 from snapml_lab.evals.picture import Evaluation, newest, picture
 from snapml_lab.finetune import records
@@ -16,7 +17,6 @@ from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import Work
 from snapml_lab.jobs.view import JobView
 from snapml_lab.registry import deployments
-from snapml_lab.serving import endpoints
 from snapml_lab.tracking import provenance
 from snapml_lab.workspace import Workspace
 
@@ -48,7 +48,7 @@ def evaluate(
             f"{against!r} was not scored on {data}.", fix=f"Score it first: snapml eval {against} {data}"
         )
     spec = {
-        "deployment": model, "model": deployment.model, "data": kept, "name": path.name, "against": other, "url": endpoints.base_url(ws), "limit": limit,
+        "deployment": model, "model": deployment.model, "data": kept, "name": path.name, "against": other, "url": services.base_url(ws), "limit": limit,
         "max_tokens": max_tokens, "concurrency": concurrency, "notebook": call.origin.notebook, "cell_id": call.origin.cell_id,
     }  # fmt: skip
     work = Work("eval", f"{model}-{path.stem}", queue.python("snapml_lab.evals.exact:run"), spec, cpus=0)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.types import Completes, GpuMemory, ModelRef
+from snapml_lab.engines import services
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
 from snapml_lab.finetune import base
 from snapml_lab.governance.roles import Effect
@@ -18,7 +19,6 @@ from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
 from snapml_lab.registry import deployments, footprint, model_file, versions
 from snapml_lab.registry.deployments import Deployment
-from snapml_lab.serving import endpoints
 from snapml_lab.store.files import locked, read_json
 from snapml_lab.tracking import provenance
 from snapml_lab.views.base import View
@@ -132,23 +132,23 @@ def deploy(
     deployment = _placed(_plan(ws, model, name), gpus, gpu_memory, give_way=give_way)
     origin = provenance.complete(ws, call.origin)
     with locked(ws.root / "deploy.lock"):  # of two that deploy the same name at once, one is told
-        if endpoints.live(ws, endpoints.ENDPOINT, deployment.name):
+        if services.live(ws, services.ENDPOINT, deployment.name):
             raise ConflictError(
                 f"{deployment.name!r} is deployed.",
                 fix=f"Choose --name, or stop it: snapml undeploy {deployment.name}",
             )
-        fresh = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY) is None
-        gateway = endpoints.start_gateway(ws, port, actor=call.actor, origin=origin)
+        fresh = services.live(ws, services.GATEWAY, services.GATEWAY) is None
+        gateway = services.start_gateway(ws, port, actor=call.actor, origin=origin)
         deployments.declare(ws, deployment)
         try:
-            job = endpoints.start(ws, deployment, actor=call.actor, origin=origin)
+            job = services.start(ws, deployment, actor=call.actor, origin=origin)
         except Exception:
             _undo(ws, deployment, gateway=fresh)
             raise
     if wait:
         try:
-            endpoints.wait_ready(ws, gateway)
-            endpoints.wait_ready(ws, job)
+            services.wait_ready(ws, gateway)
+            services.wait_ready(ws, job)
         except Exception:
             _undo(ws, deployment, gateway=fresh)
             raise
@@ -169,17 +169,17 @@ def undeploy(ws: Workspace, name: DeploymentName | None = None, *, gateway: bool
         deployments.get(ws, name)
         _withdraw(ws, name)
     if gateway:
-        _stop(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+        _stop(ws, services.GATEWAY, services.GATEWAY)
     return list_endpoints(ws)
 
 
 @command("endpoints list", effect=Effect.READ)
 def list_endpoints(ws: Workspace) -> EndpointList:
     """List deployments and how each is."""
-    job = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+    job = services.live(ws, services.GATEWAY, services.GATEWAY)
     return EndpointList(
         endpoints=[_endpoint(ws, deployment) for deployment in deployments.every(ws)],
-        gateway=job.state if job else "stopped", url=endpoints.base_url(ws) if job else None,
+        gateway=job.state if job else "stopped", url=services.base_url(ws) if job else None,
     )  # fmt: skip
 
 
@@ -191,33 +191,34 @@ def _plan(ws: Workspace, model: str, name: str | None) -> Deployment:
         _need("transformers", "uvicorn", "fastapi")
         source = base.resolve(ws, model)
         own = versions.check_name(name or model.rpartition("/")[2])
-        return Deployment(own, model, "transformers", "chat", source)
+        return deployments.single(own, model, "transformers", "chat", source)
     own = versions.check_name(name or found.name)
     if found.format in model_file.FORMATS:
-        return Deployment(own, found.reference, "predict", found.task, str(ws.blobs.path(found.blob)))
+        return deployments.single(own, found.reference, "predict", found.task, str(ws.blobs.path(found.blob)))
     if found.task != "chat":
         raise ConflictError(
             f"{found.reference} is no model to chat with.", fix="Name one that predicts or chats."
         )
     _need("transformers", "uvicorn", "fastapi")
-    return Deployment(own, found.reference, "transformers", "chat", str(base.laid_out(ws, found)))
+    return deployments.single(own, found.reference, "transformers", "chat", str(base.laid_out(ws, found)))
 
 
 def _placed(plan: Deployment, gpus: int | None, gpu_memory: int | None, *, give_way: bool) -> Deployment:
     """Say what a deployment holds of a GPU: as asked, else as predicted."""
-    count = int(plan.engine != "predict" and devices.present()) if gpus is None else gpus
-    memory = (gpu_memory or footprint.serving(plan.source)) if count else None
-    return replace(plan, gpus=count, gpu_memory=memory, gives_way=give_way)
+    target = plan.target
+    count = int(target.engine != "predict" and devices.present()) if gpus is None else gpus
+    memory = (gpu_memory or footprint.serving(target.source)) if count else None
+    return replace(plan, targets=(replace(target, gpus=count, gpu_memory=memory, gives_way=give_way),))
 
 
 def _endpoint(ws: Workspace, deployment: Deployment) -> Endpoint:
-    job = endpoints.live(ws, endpoints.ENDPOINT, deployment.name)
-    gateway = endpoints.live(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+    job = services.live(ws, services.ENDPOINT, deployment.name)
+    gateway = services.live(ws, services.GATEWAY, services.GATEWAY)
     state: Literal["stopped"] | str = job.state if job else "stopped"  # noqa: PYI051 - says what else it can be
     return Endpoint(
         name=deployment.name, model=deployment.model, engine=deployment.engine, task=deployment.task, state=state,
         message=_doing(job), restarts=job.restarts if job else 0,
-        url=endpoints.base_url(ws) if gateway else None, job=job.id if job else None,
+        url=services.base_url(ws) if gateway else None, job=job.id if job else None,
     )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def _doing(job: Job | None) -> str | None:
 
 
 def _withdraw(ws: Workspace, name: str) -> None:
-    _stop(ws, endpoints.ENDPOINT, name)
+    _stop(ws, services.ENDPOINT, name)
     deployments.withdraw(ws, name)
     deployments.socket_path(ws, name).unlink(missing_ok=True)
 
@@ -238,14 +239,14 @@ def _undo(ws: Workspace, deployment: Deployment, *, gateway: bool) -> None:
     with contextlib.suppress(NotFoundError):  # somebody was faster
         _withdraw(ws, deployment.name)
     if gateway and not deployments.every(ws):
-        _stop(ws, endpoints.GATEWAY, endpoints.GATEWAY)
+        _stop(ws, services.GATEWAY, services.GATEWAY)
 
 
 def _stop(ws: Workspace, kind: str, name: str) -> None:
-    job = endpoints.live(ws, kind, name)
+    job = services.live(ws, kind, name)
     if job is None:
         return
-    endpoints.stop(ws, job)
+    services.stop(ws, job)
     launch = read_json(JobFolder(ws.jobs / job.id).launch) or {}
     if left := processes.bearing(str(launch.get("nonce"))):
         raise ConflictError(

@@ -17,6 +17,17 @@ class Request:
         first_token_ms: milliseconds to the first piece of the answer; None unless streamed.
         cost_pico: pico-dollars; None is unknown.
         price: where the price comes from, or why there is none.
+        input_tokens: tokens read that no cache had; the buckets are disjoint.
+        cached_tokens: tokens read from the engine's own cache of prompts.
+        output_tokens: tokens written without those of reasoning.
+        target: which of the deployment's models answered.
+        project: what the key says its work belongs to.
+        state: ``open`` until it is settled: a gateway that is killed settles it as estimated when it starts again.
+        reserved_pico: what was held for it, the most it could cost; None where no budget covers it.
+        cached: 1 where the gateway answered with what it had answered before.
+        attempts: how often an engine was asked.
+        machine_seconds: its share of the time the engine was at work, where the engine runs here.
+        guard: what the guardrails did, a JSON list; None: no policy.
     """
 
     id: str
@@ -38,6 +49,16 @@ class Request:
     duration_ms: float
     cost_pico: int | None
     price: str
+    target: str = "r1"
+    project: str | None = None
+    state: str = "settled"
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    reserved_pico: int | None = None
+    cached: int = 0
+    attempts: int = 1
+    machine_seconds: float | None = None
+    guard: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ itself (schedules, alert rules), what this machine costs an hour.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from snapml_lab.costs.prices import COMPUTE
 from snapml_lab.flows.merge_ledger import Brought
+from snapml_lab.registry import deployments
 from snapml_lab.store.catalog import AtomicStorage, Fields
 from snapml_lab.workspace import Workspace
 
@@ -103,8 +104,8 @@ def bring_declared(
             if (kind, name) == ("prices", COMPUTE):
                 continue
             fields = dict(document)
-            if kind == "deployments" and isinstance(fields.get("model"), str):
-                fields["model"] = brought.renamed(fields["model"])
+            if kind == deployments.KIND:
+                fields = _of_models_here(fields, brought)
             ours = ws.catalog.find(kind, name)
             if ours == fields:
                 here += 1
@@ -120,6 +121,13 @@ def bring_declared(
         if theirs[kind]:
             brought.left.append(f"{len(theirs[kind])} of {kind}, which are rules of that place")
     return came, here
+
+
+def _of_models_here(fields: Fields, brought: Brought) -> Fields:
+    """Name a deployment's models as they are called here."""
+    found = deployments.of(fields)
+    named = tuple(replace(target, model=brought.renamed(target.model)) for target in found.targets)
+    return deployments.written(replace(found, targets=named))
 
 
 def _kept(theirs: Fields, ours: Fields | None) -> Fields:

@@ -19,8 +19,8 @@ BROUGHT = (
     "model_versions", "promotions", "decisions", "aliases", "audit", "merged_audit",
 )  # fmt: skip
 """Tables whose rows come. The audit goes to ``merged_audit``, for a chain has one workspace."""
-LEFT = ("meta", "leases", "queues", "schedules", "api_keys")
-"""Tables that are of a place: what its machine held, how its queues are set, what is due there, who may enter."""
+LEFT = ("meta", "leases", "queues", "schedules", "api_keys", "budget_spent", "holds")
+"""Tables that are of a place: what its machine held, how its queues are set, what is due there, who may enter, what they spend."""
 
 _OVER = ", ".join(f"'{state}'" for state in sorted(ENDED))
 _SEEN = "('succeeded', 'failed', 'cancelled')"
@@ -305,10 +305,14 @@ def _models(connection: sqlite3.Connection, done: Brought, revision: int) -> Non
 
 
 def _requests(connection: sqlite3.Connection, done: Brought, revision: int) -> None:
-    _by_key(
-        connection, done, "requests", "id", "requests",
-        {"revision": str(revision), "model": "coalesce((SELECT new FROM renamed WHERE old = theirs.model), theirs.model)"},
-    )  # fmt: skip
+    """Bring the requests that are settled: one that is open is that gateway's to settle."""
+    instead = {
+        "revision": str(revision), "model": "coalesce((SELECT new FROM renamed WHERE old = theirs.model), theirs.model)",
+    }  # fmt: skip
+    settled = f"state = 'settled' AND {_NOT_HERE.format('requests', 'id')}"
+    done.came["requests"] = _insert(connection, "requests", settled, instead=instead)
+    whole = _number(connection, "SELECT count(*) FROM other.requests WHERE state = 'settled'")
+    done.here["requests"] = whole - done.came["requests"]
 
 
 class _Numbers(NamedTuple):

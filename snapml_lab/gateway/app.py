@@ -22,6 +22,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, we
 from snapml_lab import clock, ids
 from snapml_lab.costs import requests
 from snapml_lab.costs.prices import price
+from snapml_lab.engines import base
 from snapml_lab.errors import NotAllowedError, NotFoundError
 from snapml_lab.gateway import openai
 from snapml_lab.gateway.metering import Meter
@@ -153,8 +154,8 @@ class Gateway:
             return body
         deployment = self._deployment(body.get("model"), "chat")
         try:
-            asked = openai.for_engine(body, deployment.source)
-        except openai.UnsupportedError as error:
+            asked = base.of(deployment.engine).translate(route, body, deployment.target)
+        except base.UnsupportedError as error:
             return openai.error(400, "unsupported_parameter", str(error), error.param)
         meter = Meter(streamed=bool(body.get("stream")))
         try:

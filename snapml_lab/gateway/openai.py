@@ -8,62 +8,6 @@ from aiohttp import web
 
 from snapml_lab.registry.deployments import Deployment
 
-_DROPPED = {
-    "stream_options",
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-}
-"""Fields that change nothing of the answer: not passed on."""
-_SUPPORTED = {
-    "model", "messages", "prompt", "stream", "max_tokens", "temperature", "top_p", "stop", "seed", "frequency_penalty",
-    "tools",
-}  # fmt: skip
-_HARMLESS: dict[str, Any] = {
-    "n": 1,
-    "logprobs": False,
-    "presence_penalty": 0,
-    "tool_choice": "auto",
-    "parallel_tool_calls": True,
-}
-"""Fields the engine does not take, and the value that asks for nothing."""
-
-
-class UnsupportedError(ValueError):
-    """A field that the engine cannot honour; ``param`` is its name."""
-
-    def __init__(self, param: str, value: Any) -> None:
-        super().__init__(
-            f"{param}={json.dumps(value)[:80]} is not supported by the transformers engine. Leave it out."
-        )
-        self.param = param
-
-
-def for_engine(body: dict[str, Any], source: str) -> dict[str, Any]:
-    """Return a request as the transformers engine takes it.
-
-    Raises:
-        UnsupportedError: a field asks for what it cannot do.
-    """
-    asked: dict[str, Any] = {}
-    for name, value in body.items():
-        if name in _DROPPED or value is None:
-            continue
-        if name == "max_completion_tokens":
-            asked["max_tokens"] = value
-        elif name in _SUPPORTED:
-            asked[name] = value
-        elif (name in _HARMLESS and value == _HARMLESS[name]) or (
-            name == "response_format" and value == {"type": "text"}
-        ):
-            continue
-        else:
-            raise UnsupportedError(name, value)
-    return {**asked, "model": source}
-
 
 def error_fields(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
     """Return OpenAI's body of an error; ``param`` is the field that is to blame."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from snapml_lab.data import tables
@@ -115,14 +115,14 @@ def _deployment(ws: Workspace, name: str, version: str | None) -> Subject:
     """
     standing = aliases.version(ws.ledger, "deployment", name, version) if version else None
     wanted = standing or version
-    declared = asdict(deployments.get(ws, name))
-    content = digest(declared)
+    declared = deployments.get(ws, name)
+    content = digest(deployments.written(declared))
     if wanted is None or content.startswith(wanted):
         row = ws.ledger.row(
             "SELECT actor FROM jobs WHERE kind = 'endpoint' AND name = ? ORDER BY id DESC LIMIT 1", name
         )
         return Subject(
-            "deployment", name, content[:12], content, row["actor"] if row else "", model=declared["model"]
+            "deployment", name, content[:12], content, row["actor"] if row else "", model=declared.model
         )
     row = ws.ledger.row(
         "SELECT content, author FROM promotions WHERE kind = 'deployment' AND name = ? AND version = ?"
@@ -134,13 +134,15 @@ def _deployment(ws: Workspace, name: str, version: str | None) -> Subject:
             f"{name!r} is not deployed as {wanted!r}.", fix=f"It is now declared as {name}@{content[:12]}."
         )
     earlier = json.loads(ws.blobs.verified(row["content"]))
-    return Subject("deployment", name, wanted, row["content"], row["author"], model=earlier["model"])
+    return Subject(
+        "deployment", name, wanted, row["content"], row["author"], model=deployments.of(earlier).model
+    )
 
 
 def keep(ws: Workspace, subject: Subject) -> None:
     """Keep what a deployment's declaration says, for it is replaced where a model's file is not."""
     if subject.kind == "deployment":
-        ws.blobs.put(_written(asdict(deployments.get(ws, subject.name))))
+        ws.blobs.put(_written(deployments.written(deployments.get(ws, subject.name))))
 
 
 KINDS: dict[str, Callable[[Workspace, str, str | None], Subject]] = {

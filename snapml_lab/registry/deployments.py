@@ -1,15 +1,51 @@
-"""Deployments: which model answers under which name, by which engine, and where its socket is. Declared in the catalog."""
+"""Deployments: which models answer under which name, by which engine, and where their sockets are. Declared in the catalog."""
 
 import hashlib
 import os
 import stat
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from snapml_lab.store.ledger import bump
 from snapml_lab.workspace import Workspace
 
 KIND = "deployments"
+FIRST = "r1"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model behind a name.
+
+    Attributes:
+        id: ``r1``, ``r2``, …: counted up for each deployment, never used twice.
+        model: what is served: a model version, or what a base model was named by.
+        engine: one of :data:`snapml_lab.engines.base.NAMES`.
+        source: folder or hub id (chat), the model's blob (classic), or the provider's name of the model (remote).
+        share: its part of the requests, in percent.
+        shadow: whether it gets a copy of each request instead, whose answer nobody sees.
+        replicas: services of it that share its requests.
+        gpus: GPUs each is admitted for.
+        gpu_memory: MiB of each; None is the whole device.
+        gives_way: whether it stops for work that needs its GPU, and comes back after.
+        on: the deployment whose engine serves it, too: an adapter loaded into a running one.
+        options: what else its engine takes.
+    """
+
+    id: str
+    model: str
+    engine: str
+    source: str
+    share: int = 100
+    shadow: bool = False
+    replicas: int = 1
+    gpus: int = 0
+    gpu_memory: int | None = None
+    gives_way: bool = False
+    on: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -17,29 +53,68 @@ class Deployment:
     """One name that answers.
 
     Attributes:
-        model: what is served: a model version, or what a base model was named by.
-        engine: ``transformers`` or ``predict``.
         task: ``chat``, or what a classic model predicts.
-        source: folder or hub id (chat), or the model's blob (classic).
-        gpus: GPUs it is admitted for.
-        gpu_memory: MiB of each; None is the whole device.
-        gives_way: whether it stops for work that needs its GPU, and comes back after.
+        targets: the models behind it; the first is the one that stands.
+        fallbacks: deployments that are asked, in order, where no target of this one answers.
+        guardrails: the policy that its requests and answers must pass; None is none.
+        cache_seconds: how long an answer is given again to the very same request; None is never.
+        idle_seconds: after so long without a request its services stop, until the next one; None is never.
+        timeout_seconds: how long an answer may take.
     """
 
     name: str
-    model: str
-    engine: str
     task: str
-    source: str
-    gpus: int = 0
-    gpu_memory: int | None = None
-    gives_way: bool = False
+    targets: tuple[Target, ...]
+    fallbacks: tuple[str, ...] = ()
+    guardrails: str | None = None
+    cache_seconds: float | None = None
+    idle_seconds: float | None = None
+    timeout_seconds: float = 600.0
+
+    @property
+    def target(self) -> Target:
+        """The model that stands."""
+        return self.targets[0]
+
+    @property
+    def model(self) -> str:
+        """What is served, of the model that stands."""
+        return self.target.model
+
+    @property
+    def engine(self) -> str:
+        """The engine of the model that stands."""
+        return self.target.engine
+
+
+_TARGET = frozenset(item.name for item in fields(Target))
+
+
+def single(name: str, model: str, engine: str, task: str, source: str, **target: Any) -> Deployment:
+    """Return a deployment of one model; ``target`` are further fields of its :class:`Target`."""
+    return Deployment(name, task, (Target(FIRST, model, engine, source, **target),))
+
+
+def of(declared: Mapping[str, Any]) -> Deployment:
+    """Read a declaration, also of a version that knew one model a name."""
+    found = dict(declared)
+    if "targets" not in found:
+        only = {name: found.pop(name) for name in list(found) if name in _TARGET}
+        return Deployment(targets=(Target(id=FIRST, **only),), **found)
+    targets = tuple(Target(**target) for target in found.pop("targets"))
+    return Deployment(targets=targets, fallbacks=tuple(found.pop("fallbacks", ())), **found)
 
 
 def declare(ws: Workspace, deployment: Deployment) -> None:
     """Add or replace a deployment."""
-    ws.catalog.change(KIND, deployment.name, lambda _: asdict(deployment))
+    ws.catalog.change(KIND, deployment.name, lambda _: written(deployment))
     _tell(ws)
+
+
+def written(deployment: Deployment) -> dict[str, Any]:
+    """Return what the catalog keeps of it."""
+    made = asdict(deployment)
+    return {**made, "targets": list(made["targets"]), "fallbacks": list(deployment.fallbacks)}
 
 
 def get(ws: Workspace, name: str) -> Deployment:
@@ -48,12 +123,12 @@ def get(ws: Workspace, name: str) -> Deployment:
     Raises:
         NotFoundError: there is none.
     """
-    return Deployment(**ws.catalog.get(KIND, name))
+    return of(ws.catalog.get(KIND, name))
 
 
 def every(ws: Workspace) -> list[Deployment]:
     """Return all deployments by name."""
-    return [Deployment(**fields) for _, fields in sorted(ws.catalog.all(KIND).items())]
+    return [of(declared) for _, declared in sorted(ws.catalog.all(KIND).items())]
 
 
 def withdraw(ws: Workspace, name: str) -> None:
@@ -68,8 +143,15 @@ def _tell(ws: Workspace) -> None:
         bump(connection)
 
 
-def socket_path(ws: Workspace, name: str) -> Path:
-    """Return where an engine listens: in a folder only this account can enter, short enough for a Unix socket.
+def service_name(deployment: str, target: Target, replica: int = 1) -> str:
+    """Return the name of the service behind a target: the deployment's own for the first of the first."""
+    if (target.id, replica) == (FIRST, 1):
+        return deployment
+    return f"{deployment}/{target.id}" + (f"/{replica}" if replica > 1 else "")
+
+
+def socket_path(ws: Workspace, service: str) -> Path:
+    """Return where a service listens: in a folder only this account can enter, short enough for a Unix socket.
 
     It depends on the workspace alone, not on the environment: engine and gateway may be started from different ones.
 
@@ -84,4 +166,4 @@ def socket_path(ws: Workspace, name: str) -> Path:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise PermissionError(f"{part} belongs to another account")
         part.chmod(0o700)
-    return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sock"
+    return folder / f"{hashlib.sha256(service.encode()).hexdigest()[:16]}.sock"

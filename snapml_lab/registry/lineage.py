@@ -78,7 +78,7 @@ def trace(ws: Workspace, model: ModelVersion) -> Lineage:
     for later, label in _made_into(ws, model):
         found.link(own, found.add(_model(ws, later)), label)
     for deployment in deployments.every(ws):
-        if deployment.model == model.reference:
+        if any(target.model == model.reference for target in deployment.targets):
             node = Node(
                 f"deployment:{deployment.name}", "deployment", deployment.name, f"by {deployment.engine}", deployment.name
             )  # fmt: skip

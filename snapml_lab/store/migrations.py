@@ -420,4 +420,54 @@ CREATE TRIGGER merged_audit_whole BEFORE DELETE ON merged_audit
     BEGIN SELECT RAISE(ABORT, 'rows of the audit are never removed'); END;
 """
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third, _fourth]
+
+def _fifth(connection: sqlite3.Connection) -> None:
+    """One bill: what a request may cost is held before and settled once; keys have limits; tokens are in disjoint buckets."""
+    for statement in _FIFTH.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+_FIFTH = """
+ALTER TABLE requests ADD COLUMN target TEXT NOT NULL DEFAULT 'r1';
+ALTER TABLE requests ADD COLUMN project TEXT;
+ALTER TABLE requests ADD COLUMN state TEXT NOT NULL DEFAULT 'settled';
+ALTER TABLE requests ADD COLUMN cache_write_tokens INTEGER;
+ALTER TABLE requests ADD COLUMN reasoning_tokens INTEGER;
+ALTER TABLE requests ADD COLUMN reserved_pico INTEGER;
+ALTER TABLE requests ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE requests ADD COLUMN machine_seconds REAL;
+ALTER TABLE requests ADD COLUMN guard TEXT;
+UPDATE requests SET input_tokens = max(0, input_tokens - cached_tokens) WHERE input_tokens IS NOT NULL AND cached_tokens IS NOT NULL;
+CREATE INDEX requests_open ON requests (id) WHERE state = 'open';
+
+CREATE TABLE budget_spent (
+    budget TEXT NOT NULL,
+    start REAL NOT NULL,
+    spent_pico INTEGER NOT NULL DEFAULT 0,
+    reserved_pico INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (budget, start)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE holds (
+    request TEXT NOT NULL REFERENCES requests (id),
+    budget TEXT NOT NULL,
+    start REAL NOT NULL,
+    pico INTEGER NOT NULL,
+    PRIMARY KEY (request, budget)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE api_keys ADD COLUMN expires_at REAL;
+ALTER TABLE api_keys ADD COLUMN models TEXT;
+ALTER TABLE api_keys ADD COLUMN routes TEXT;
+ALTER TABLE api_keys ADD COLUMN requests_per_minute INTEGER;
+ALTER TABLE api_keys ADD COLUMN tokens_per_minute INTEGER;
+ALTER TABLE api_keys ADD COLUMN concurrency INTEGER;
+ALTER TABLE api_keys ADD COLUMN limit_pico INTEGER;
+ALTER TABLE api_keys ADD COLUMN project TEXT;
+ALTER TABLE api_keys ADD COLUMN replaces TEXT;
+ALTER TABLE api_keys ADD COLUMN last_used_at REAL;
+"""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third, _fourth, _fifth]

@@ -21,14 +21,13 @@ from playwright.sync_api import Locator, expect
 from browser.lab import NARROW, SECONDS, Lab, Server
 from snapml_lab import clock, ids
 from snapml_lab.costs import requests
+from snapml_lab.engines import services
 from snapml_lab.finetune import base
 from snapml_lab.governance import keys
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Work
 from snapml_lab.registry import deployments
-from snapml_lab.registry.deployments import Deployment
-from snapml_lab.serving import endpoints
 from snapml_lab.store.files import read_json
 from snapml_lab.tracking.record import Origin
 
@@ -107,7 +106,7 @@ class Serving:
 
     def kill(self, kind: str, name: str) -> float:
         """End a service's payload as the kernel does where memory is short; return when."""
-        job = endpoints.live(self.server.ws, kind, name)
+        job = services.live(self.server.ws, kind, name)
         assert job is not None
         pids = self.pids(job.id)
         assert pids
@@ -252,7 +251,7 @@ def test_a_killed_engine_is_told_within_two_seconds_and_comes_back(
     cost = open_cost(lab)
     lab.page.evaluate(_WATCH)
 
-    at = serving.kill(endpoints.ENDPOINT, "flowers")
+    at = serving.kill(services.ENDPOINT, "flowers")
     assert serving.predict("flowers") == 503
     assert told(lab, "flowers", "starting", KILLED) - at < TOLD_SECONDS
     expect(cost.get_by_test_id("snapml-request").first).to_contain_text("Failed (503)")
@@ -261,7 +260,7 @@ def test_a_killed_engine_is_told_within_two_seconds_and_comes_back(
     expect(row).to_contain_text("Started again 1×")
     expect(row).not_to_contain_text("signal 9")
     assert serving.predict("flowers") == 200
-    job = endpoints.live(serving.server.ws, endpoints.ENDPOINT, "flowers")
+    job = services.live(serving.server.ws, services.ENDPOINT, "flowers")
     assert job is not None
     expect(lab.job(job.id)).to_contain_text("Started again 1×")
     expect(lab.job(job.id).get_by_test_id("snapml-job-cancel")).to_have_text("Cancel")
@@ -278,7 +277,7 @@ def test_a_killed_gateway_is_told_within_two_seconds_and_comes_back(
     expect(gateway).to_have_attribute("data-state", "running")
     lab.page.evaluate(_WATCH)
 
-    at = serving.kill(endpoints.GATEWAY, endpoints.GATEWAY)
+    at = serving.kill(services.GATEWAY, services.GATEWAY)
     assert told(lab, "gateway", "starting", KILLED) - at < TOLD_SECONDS
     expect(gateway).to_have_attribute("data-state", "running", timeout=READY)
     expect(gateway).to_contain_text("Started again 1×")
@@ -289,7 +288,7 @@ def test_an_endpoint_is_stopped_from_the_sidebar_with_the_keyboard_alone(
     lab: Lab, serving: Serving, deploy: Callable[..., None]
 ) -> None:
     deploy("flowers", "flowers")
-    job = endpoints.live(serving.server.ws, endpoints.ENDPOINT, "flowers")
+    job = services.live(serving.server.ws, services.ENDPOINT, "flowers")
     assert job is not None
     lab.open()
     row = endpoint(lab, "flowers")
@@ -332,9 +331,9 @@ def test_what_callers_and_models_are_called_is_text(lab: Lab, serving: Serving) 
     ws = serving.server.ws
     tell = "import json, os, time\nwith open(os.environ['SNAPML_JOB_DIR'] + '/events.jsonl', 'a') as f:\n    f.write(json.dumps({'type': 'message', 'at': time.time(), 'text': %r}) + '\\n')\nprint(%r, flush=True)\ntime.sleep(60)\n"
     source = tell % (MARKUP, MARKUP)
-    work = Work(endpoints.ENDPOINT, MARKUP, [sys.executable, "-c", source], {}, cpus=0, service=True)
+    work = Work(services.ENDPOINT, MARKUP, [sys.executable, "-c", source], {}, cpus=0, service=True)
     job = queue.submit(ws, work, actor="tester", origin=Origin())
-    deployments.declare(ws, Deployment(MARKUP, MARKUP, "<i>engine</i>", "chat", "/nowhere"))
+    deployments.declare(ws, deployments.single(MARKUP, MARKUP, "<i>engine</i>", "chat", "/nowhere"))
     requests.add(ws.ledger, requests.Request(
         id=ids.new(), at=clock.now(), deployment=MARKUP, model=MARKUP, route="/v1", api_key=MARKUP, notebook=MARKUP,
         cell_id=None, streamed=0, status=200, ended="<b>odd</b>", input_tokens=None, cached_tokens=None,

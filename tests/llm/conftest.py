@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from snapml_lab.engines import services
 from snapml_lab.governance import keys
 from snapml_lab.jobs import queue
 from snapml_lab.registry import versions
-from snapml_lab.serving import endpoints
 
 from .classic import register
 from .home import Home, Lab, free_port, people, write
@@ -85,7 +85,7 @@ def ready(lab: Lab) -> Lab:
     for kind in ("endpoint", "gateway"):
         for job in queue.latest(lab.ws, limit=1000):
             if job.kind == kind and not job.ended:
-                endpoints.wait_ready(lab.ws, job)
+                services.wait_ready(lab.ws, job)
     return lab
 
 

@@ -119,9 +119,7 @@ def test_the_cells_text_is_text_whatever_it_looks_like(
 def wire(ws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """The project's workspace with a scripted engine; where commands look for the gateway is told."""
     with Wire(ws) as made:
-        monkeypatch.setattr(
-            "snapml_lab.serving.endpoints.base_url", lambda _: f"http://127.0.0.1:{made.port}"
-        )
+        monkeypatch.setattr("snapml_lab.engines.services.base_url", lambda _: f"http://127.0.0.1:{made.port}")
         made.script = [HEAD, event(delta("fine")), event(delta(finish="stop", usage=used(3, 1))), DONE, END]
         yield made
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from snapml_lab.engines import services
 from snapml_lab.evals import exact
 from snapml_lab.evals.exact import sign_test, wilson
 from snapml_lab.evals.picture import Case, Evaluation, Score, newest, picture
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.model import State, Work
-from snapml_lab.serving import endpoints
 from snapml_lab.store.files import replace_json
 from snapml_lab.tracking import runs
 from snapml_lab.tracking.record import Origin
@@ -201,7 +201,7 @@ def test_an_engine_that_dies_midway_is_reported_not_scored_as_misses(alive: Lab)
     write(alive.folder / "many.jsonl", people(300, seed=6))
     job = alive.do("eval", "tuned", "many.jsonl", "--max-tokens", "4", "-b")["id"]
     until(lambda: (alive.job(job).progress or 0) > 0.05, what="the first answers")
-    engine = endpoints.live(alive.ws, "endpoint", "tuned")
+    engine = services.live(alive.ws, "endpoint", "tuned")
     assert engine is not None
     os.kill(min(processes.bearing(alive.nonce(engine.id))), signal.SIGKILL)
     ended = queue.wait(alive.ws, alive.job(job), timeout=200)

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
+from snapml_lab.engines import services
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.model import Job, State, Work
 from snapml_lab.jobs.tick import tick
 from snapml_lab.registry import deployments
 from snapml_lab.registry.signature import Signature
-from snapml_lab.serving import endpoints
 from snapml_lab.tracking.record import Origin
 
 from . import classic
@@ -42,7 +42,7 @@ def infer(lab: Lab, name: str = "worth") -> tuple[int, Any]:
 
 
 def service(lab: Home, kind: str, name: str) -> Job:
-    job = endpoints.live(lab.ws, kind, name)
+    job = services.live(lab.ws, kind, name)
     assert job is not None
     return job
 
@@ -53,7 +53,7 @@ def payload(lab: Home, job: Job) -> int:
 
 
 def back(lab: Home, job: Job) -> Job:
-    return endpoints.wait_ready(lab.ws, lab.job(job.id))
+    return services.wait_ready(lab.ws, lab.job(job.id))
 
 
 def down(lab: Home, job: Job) -> Job:

@@ -14,7 +14,6 @@ import pytest
 
 from snapml_lab.gateway import app
 from snapml_lab.registry import deployments
-from snapml_lab.registry.deployments import Deployment
 
 from .home import until
 from .wire import (
@@ -439,7 +438,7 @@ def test_a_fault_of_ours_is_told_by_a_number_that_is_in_the_log(
 
 
 def test_what_goes_wrong_under_v2_leaves_one_row_too(wire: Wire) -> None:
-    deployments.declare(wire.ws, Deployment(NAME, "fake@1", "predict", "binary", "inner"))
+    deployments.declare(wire.ws, deployments.single(NAME, "fake@1", "predict", "binary", "inner"))
     path = f"/v2/models/{NAME}/infer"
     for number, (script, status, ended) in enumerate(
         [
@@ -466,7 +465,7 @@ def test_what_goes_wrong_under_v2_leaves_one_row_too(wire: Wire) -> None:
 
 
 def test_a_body_too_large_under_v2_is_refused_without_a_row(wire: Wire) -> None:
-    deployments.declare(wire.ws, Deployment(NAME, "fake@1", "predict", "binary", "inner"))
+    deployments.declare(wire.ws, deployments.single(NAME, "fake@1", "predict", "binary", "inner"))
     response = wire.begin({"inputs": "a" * (17 << 20)}, f"/v2/models/{NAME}/infer")
     assert response.status == 413
     assert json.loads(response.read())["error"]["code"]

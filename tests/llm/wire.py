@@ -16,7 +16,6 @@ from snapml_lab.costs import prices, requests
 from snapml_lab.gateway.app import Gateway
 from snapml_lab.governance import keys
 from snapml_lab.registry import deployments
-from snapml_lab.registry.deployments import Deployment
 from snapml_lab.workspace import Workspace
 
 from .home import until
@@ -84,7 +83,7 @@ class Wire:
         self.asked: list[dict[str, Any]] = []
         self.open = 0
         self.engine_path = deployments.socket_path(ws, NAME)
-        deployments.declare(ws, Deployment(NAME, "fake@1", "transformers", "chat", "inner"))
+        deployments.declare(ws, deployments.single(NAME, "fake@1", "transformers", "chat", "inner"))
         prices.set_tokens(ws, NAME, Decimal(3), Decimal(15))
         _, self.key = keys.create(ws, "wire")
         self.port = 0

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from snapml_lab.governance.promotions import Stage
 from snapml_lab.governance.roles import Role, account
 from snapml_lab.governance.subjects import KINDS
 from snapml_lab.registry import aliases, deployments, versions
-from snapml_lab.registry.deployments import Deployment
 from snapml_lab.tracking import record
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace
@@ -518,19 +518,19 @@ def test_a_dataset_is_promoted_by_its_content(people: Workspace, project: Path):
 
 def test_a_deployment_is_promoted_as_it_is_declared(people: Workspace):
     register(people)
-    blue = Deployment("flowers", "flowers@1", "predict", "binary", "/somewhere")
+    blue = deployments.single("flowers", "flowers@1", "predict", "binary", "/somewhere")
     deployments.declare(people, blue)
     ask(people, "policies set", what="deployment", need=["approved"])
     with pytest.raises(ConflictError, match="flowers@1 was not promoted"):
         ask(people, "promote", "ann", what="deployment:flowers", to="production")
     ask(people, "approve", "ben", request=ask(people, "promote", "ann", what="flowers@1").id)
     asked = ask(people, "promote", "ann", what="deployment:flowers", to="production")
-    deployments.declare(people, Deployment(**{**vars(blue), "gpus": 1}))
+    deployments.declare(people, replace(blue, targets=(replace(blue.target, gpus=1),)))
     with pytest.raises(ConflictError, match="not there any more"):
         ask(people, "approve", "ben", request=asked.id)
     deployments.declare(people, blue)
     assert ask(people, "approve", "ben", request=asked.id).state == "applied"
-    deployments.declare(people, Deployment(**{**vars(blue), "gpus": 1}))
+    deployments.declare(people, replace(blue, targets=(replace(blue.target, gpus=1),)))
     ask(
         people,
         "approve",

@@ -15,7 +15,7 @@ ROOTS = {"snapml_lab": REPO, "snapml_magics": REPO / "magics", "snapml_server": 
 LAYERS: list[set[str]] = [
     {"ids", "clock", "money", "errors", "stats"},
     {"workspace", "store", "envs", "views"},
-    {"jobs", "tracking", "registry", "data", "costs", "governance"},
+    {"jobs", "tracking", "registry", "data", "costs", "governance", "guardrails", "engines"},
     {"automl", "finetune", "serving", "gateway", "prompts", "evals", "monitoring"},
     {"flows"},
     {"commands"},

@@ -430,10 +430,12 @@ def test_a_model_whose_number_is_taken_gets_the_next_and_all_that_names_it_follo
     with b.ledger.write() as connection:
         connection.execute("UPDATE model_versions SET base = 'm@1' WHERE version = 2")
         connection.execute(
-            "INSERT INTO requests VALUES ('r', 1.0, 'd', 'm@3', '', '', NULL, NULL, 0, 200, 'complete', 1, 0, 1, 'metered',"
+            "INSERT INTO requests (id, at, deployment, model, route, api_key, notebook, cell_id, streamed, status, ended,"
+            " input_tokens, cached_tokens, output_tokens, usage, first_token_ms, duration_ms, cost_pico, price, revision)"
+            " VALUES ('r', 1.0, 'd', 'm@3', '', '', NULL, NULL, 0, 200, 'complete', 1, 0, 1, 'metered',"
             " NULL, 1.0, 5, 'p', 0)"
         )
-    deployments.declare(b, deployments.Deployment("d", "m@2", "predict", "binary", "blob"))
+    deployments.declare(b, deployments.single("d", "m@2", "predict", "binary", "blob"))
     promotions.request(b, "m@1", target="champion", comment="good", actor="someone", origin=Origin())
     promotions.request(b, "m@3", target="champion", comment="better", actor="someone", origin=Origin())
     done = merge(a, b)
@@ -585,7 +587,7 @@ def older(place: Path, version: int) -> Path:
     (root / ".gitignore").touch()
     with sqlite3.connect(root / "ledger.db") as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        for migrate in MIGRATIONS[:version]:
+        for migrate in MIGRATIONS[: min(version, 3)]:
             migrate(connection)
         connection.execute(
             "INSERT INTO runs (id, kind, name, started_at, revision) VALUES (?, 'automl', 'old', 1.0, 1)",
@@ -602,6 +604,8 @@ def older(place: Path, version: int) -> Path:
             "INSERT INTO audit (at, actor, role, surface, command, arguments, outcome) VALUES (?, 'a', 'admin', 'cli', 'x', '', 'done')",
             [(1.0,), (2.0,)],
         )
+        for migrate in MIGRATIONS[3:version]:
+            migrate(connection)
         connection.execute(f"PRAGMA user_version={version}")
     connection.close()
     return root

@@ -15,7 +15,6 @@ from snapml_lab.governance import roles
 from snapml_lab.governance.roles import Role, account
 from snapml_lab.registry import deployments, versions
 from snapml_lab.registry.card_view import Card, Row, Section
-from snapml_lab.registry.deployments import Deployment
 from snapml_lab.tracking import record
 from snapml_lab.tracking.record import Origin
 from snapml_lab.views.graphs import Arrow, Box, Graph
@@ -201,8 +200,8 @@ def test_a_lineage_goes_from_the_data_to_what_answers(ws):
     register(ws, "base", format="safetensors", task="chat")
     register(ws, "tuned", run="r1", parent="outer", base="base@1", format="peft", task="chat")
     register(ws, "merged", evidence={"merged_from": "tuned@1"}, format="safetensors", task="chat")
-    deployments.declare(ws, Deployment("desk", "tuned@1", "transformers", "chat", "/x"))
-    deployments.declare(ws, Deployment("other", "base@1", "transformers", "chat", "/x"))
+    deployments.declare(ws, deployments.single("desk", "tuned@1", "transformers", "chat", "/x"))
+    deployments.declare(ws, deployments.single("other", "base@1", "transformers", "chat", "/x"))
     found = ask(ws, "models lineage", model="tuned")
     arrows = {(edge.source, edge.label, edge.target) for edge in found.edges}
     assert arrows == {

@@ -9,11 +9,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from snapml_lab.engines import tensors
+from snapml_lab.engines.base import Body, Engine, plain_spec
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.events import Reporter
-from snapml_lab.registry import model_file
+from snapml_lab.registry import model_file, versions
+from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.registry.signature import Signature
-from snapml_lab.serving import tensors
+from snapml_lab.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -80,3 +83,16 @@ async def _serve(application: Any, socket: Path, report: Reporter) -> None:
         answer.raise_for_status()
     report.ready()
     await asyncio.Event().wait()
+
+
+def _spec(ws: Workspace, deployment: Deployment, target: Target) -> dict[str, Any]:
+    model = versions.find(ws.ledger, target.model)
+    return {**plain_spec(ws, deployment, target), "signature": model.signature, "format": model.format}
+
+
+def _as_it_is(_route: str, body: Body, _target: Target) -> Body:
+    """A classic model's request is checked by its engine, against its signature."""
+    return body
+
+
+ENGINE = Engine("predict", local=True, translate=_as_it_is, spec=_spec)

@@ -1,14 +1,15 @@
-"""Endpoints: the service jobs behind deployments, and the gateway in front of them."""
+"""The service jobs behind deployments, and the gateway in front of them: started, found, waited for, stopped."""
 
 import socket
 import time
 
 from snapml_lab import errors
+from snapml_lab.engines import base
 from snapml_lab.jobs import logs, queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State, Work
-from snapml_lab.registry import deployments, versions
-from snapml_lab.registry.deployments import Deployment
+from snapml_lab.registry import deployments
+from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.store.files import read_json
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace
@@ -35,17 +36,24 @@ def live(ws: Workspace, kind: str, name: str) -> Job | None:
     return None if row is None else Job.of(row)
 
 
-def start(ws: Workspace, deployment: Deployment, *, actor: str, origin: Origin) -> Job:
-    """Start a deployment's engine as a service."""
-    path = deployments.socket_path(ws, deployment.name)
-    spec = {"name": deployment.name, "source": deployment.source, "socket": str(path)}
-    if deployment.engine == "predict":
-        model = versions.find(ws.ledger, deployment.model)
-        spec = {**spec, "signature": model.signature, "format": model.format}  # type: ignore[dict-item]
-    module = f"snapml_lab.serving.engines.{deployment.engine}:run"
+def start(
+    ws: Workspace,
+    deployment: Deployment,
+    target: Target | None = None,
+    replica: int = 1,
+    *,
+    actor: str,
+    origin: Origin,
+) -> Job:
+    """Start a service of a deployment's target; default: of the one that stands."""
+    target = target or deployment.target
+    engine = base.of(target.engine)
+    name = deployments.service_name(deployment.name, target, replica)
+    spec = {**engine.spec(ws, deployment, target), "socket": str(deployments.socket_path(ws, name))}
+    module = f"snapml_lab.engines.{engine.name}:run"
     work = Work(
-        ENDPOINT, deployment.name, queue.python(module), spec, env=_QUIET, cpus=0, service=True, gpus=deployment.gpus,
-        gpu_memory=deployment.gpu_memory, gives_way=deployment.gives_way,
+        ENDPOINT, name, queue.python(module), spec, env={**_QUIET, **engine.env}, cpus=0, service=True,
+        gpus=target.gpus, gpu_memory=target.gpu_memory, gives_way=target.gives_way,
     )  # fmt: skip
     return queue.submit(ws, work, actor=actor, origin=origin)
 

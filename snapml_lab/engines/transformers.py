@@ -9,9 +9,35 @@ import os
 from pathlib import Path
 from typing import Any
 
+from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.errors import NotFoundError
 from snapml_lab.jobs import gpus
 from snapml_lab.jobs.events import Reporter
+from snapml_lab.registry.deployments import Target
+
+_DROPPED = {
+    "stream_options",
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+}
+"""Fields that change nothing of the answer: not passed on."""
+_SUPPORTED = {
+    "model", "messages", "prompt", "stream", "max_tokens", "temperature", "top_p", "stop", "seed", "frequency_penalty",
+    "tools",
+}  # fmt: skip
+_HARMLESS: dict[str, Any] = {
+    "n": 1,
+    "logprobs": False,
+    "presence_penalty": 0,
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+}
+"""Fields the engine does not take, and the value that asks for nothing."""
+
 
 _CANARY = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
 
@@ -118,3 +144,29 @@ async def _canary(name: str, socket: Path) -> None:
         text = await answer.text()
         if answer.status != 200:
             raise RuntimeError(f"the canary was answered with {answer.status}: {text[:500]}")
+
+
+def translate(_route: str, body: Body, target: Target) -> Body:
+    """Return a request as the engine takes it.
+
+    Raises:
+        UnsupportedError: a field asks for what it cannot do.
+    """
+    asked: Body = {}
+    for name, value in body.items():
+        if name in _DROPPED or value is None:
+            continue
+        if name == "max_completion_tokens":
+            asked["max_tokens"] = value
+        elif name in _SUPPORTED:
+            asked[name] = value
+        elif (name in _HARMLESS and value == _HARMLESS[name]) or (
+            name == "response_format" and value == {"type": "text"}
+        ):
+            continue
+        else:
+            raise UnsupportedError("transformers", name, value)
+    return {**asked, "model": target.source}
+
+
+ENGINE = Engine("transformers", local=True, translate=translate)
