@@ -22,7 +22,6 @@ COMPUTE = "compute"
 """The catalog's price of this machine: dollars an hour while it is at work."""
 BUCKETS = ("input", "cached", "cache_write", "output", "reasoning")
 """What tokens are counted in; each has a price, or that of the one it falls back to."""
-_FALLBACK = {"cached": "input", "cache_write": "input", "reasoning": "output"}
 _LISTED = {
     "input": "input_mtok", "cached": "cache_read_mtok", "cache_write": "cache_write_mtok", "output": "output_mtok",
     "reasoning": "output_reasoning_mtok",
@@ -322,8 +321,14 @@ def _declared(fields: Mapping[str, Any]) -> Tokens:
 
 def _tokens(found: Mapping[str, Steps], request: int = 0) -> Tokens:
     """Fill in what falls back."""
+    given, said = found.get("input"), found.get("output")
     return Tokens(
-        *(found.get(bucket, found.get(_FALLBACK.get(bucket, bucket))) for bucket in BUCKETS), request
+        given,
+        found.get("cached", given),
+        found.get("cache_write", given),
+        said,
+        found.get("reasoning", said),
+        request,
     )
 
 
@@ -377,6 +382,11 @@ def _steps(price: Any) -> Steps:
 def _scaled(per_million: Decimal) -> int:
     """Return a price in dollars a million tokens as 10^-24 dollars a token."""
     return round(Fraction(per_million) * _SCALE)
+
+
+def per_million(price: int) -> str:
+    """Write a price of a token (10^-24 dollars) as dollars a million."""
+    return f"{(Decimal(price) / _SCALE).normalize():f}"
 
 
 def _fraction(fields: Mapping[str, Any], name: str) -> Fraction | None:

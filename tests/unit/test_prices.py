@@ -105,6 +105,23 @@ def test_a_server_at_an_address_nobody_knows_has_no_listed_price(ws: Workspace) 
     assert rate(ws, "x", None, False, 0).cost(used(), 0.0) == Priced(None, "no price is declared")
 
 
+def test_looking_a_price_up_asks_no_network(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert rate(ws, "helper", "gpt-4o", False, 0).cost(used(), 0.0).pico
+
+
+def test_the_machines_own_name_is_no_models(ws: Workspace) -> None:
+    prices.set_compute(ws, Decimal(2))
+    with pytest.raises(InvalidInputError):
+        declare(ws, prices.COMPUTE, input="1", output="1")
+    assert rate(ws, prices.COMPUTE, None, True, 0).cost(used(), 1.8).pico == 10**9
+
+
 MODELS = [(provider.id, model.id) for provider in get_snapshot().providers for model in provider.models]
 
 
