@@ -516,7 +516,7 @@ class PriceList(View):
 
     def _cells(self) -> list[list[str]]:
         return [
-            [price.name, _words(price.fields), price.fields["source"], price.fields["date"]]
+            [price.name, _words(price.fields), price.fields.get("source", ""), price.fields.get("date", "")]
             for price in self.prices
         ]
 

@@ -20,6 +20,8 @@ _PALETTE = ("#1f77b4", "#d95f02", "#1b9e77", "#9467bd", "#d6408a", "#8c6d31", "#
 """Hues that are told apart on white and on black, and by most people who see colours otherwise."""
 _LIMIT = "var(--jp-warn-color1,#d95f02)"
 _NAMED_LINES = 8
+_LEAST = 1e-13
+"""Below any amount of money: columns of nothing are drawn flat."""
 _FAR = 3.0
 """A limit above so many times the tallest column is not drawn."""
 _MOST_DOTS = 60
@@ -413,7 +415,8 @@ class Days:
         most = max(most, self.expected or 0.0)
         # A limit far above all columns would flatten them.
         shown = [limit for limit in self.limits if limit.value <= most * _FAR]
-        top = max([most, *(limit.value for limit in shown)]) * 1.08 or 1.0
+        top = max([most, *(limit.value for limit in shown)]) * 1.08
+        top = top if top > _LEAST else 1.0
         to_y = _scale(0.0, top, _HEIGHT - _BOTTOM, _TOP + 14)
         step = (_WIDTH - _RIGHT - _LEFT) / len(labels)
         parts = [_title(self.title)]
