@@ -162,6 +162,10 @@ class Costs(View):
             [Amount(row.group, int(row.cost_pico) / money.PICO, row.amount()) for row in self.rows[:12]],
         )
 
+    def figure(self) -> dict[str, Any] | None:
+        """The same chart for the pointer, as Plotly's JSON; None where there is nothing to draw."""
+        return self.chart().plotly() if self.rows or self.spent else None
+
     def _by_day(self) -> charts.Days:
         days = [
             charts.Day(

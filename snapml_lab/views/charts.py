@@ -464,7 +464,7 @@ class Days:
         return drawn
 
     def _legend(self, coming: bool) -> list[str]:
-        names = [(name, _part(hue)) for hue, name in enumerate(self.parts)]
+        names = [(_cut(name, 14), _part(hue)) for hue, name in enumerate(self.parts)]
         x, drawn = float(_LEFT), []
         for name, colour in names:
             drawn.append(f'<rect x="{x:.0f}" y="{_HEIGHT - 15}" width="9" height="9" fill="{colour}"/>')
