@@ -87,7 +87,7 @@ def portraits(lab: Lab, name: str) -> None:
 def test_the_page_shows_days_groups_jobs_and_requests(lab: Lab) -> None:
     lab.server.write("bill.ipynb", "1", "2")
     page = open_page(lab)
-    expect(page.get_by_test_id("snapml-cost-page-total")).to_have_text("$14.05")
+    expect(page.get_by_test_id("snapml-cost-page-total")).to_have_text("$13.97")
     expect(page.get_by_test_id("snapml-cost-forecast")).to_contain_text("9 times in 10 between")
     assert page.locator(".snapml-Days-column").count() >= 14
     expect(page.locator(".snapml-Days-line")).to_contain_text("team: $45.00 / month")
@@ -134,7 +134,7 @@ def test_a_group_leads_to_its_cell_and_the_table_to_a_file(lab: Lab, tmp_path: P
     path = tmp_path / "bill.csv"
     download.value.save_as(path)
     rows = {row["cell"]: row for row in csv.DictReader(path.open())}
-    assert Decimal(rows["bill.ipynb cell-1"]["dollars"]) == Decimal("5.20")
+    assert Decimal(rows["bill.ipynb cell-1"]["dollars"]) == Decimal("5.15")
     assert download.value.suggested_filename == "cost-by-cell.csv"
     groups.get_by_test_id("snapml-cost-go").first.click()
     expect(lab.page.locator(".jp-NotebookPanel")).to_be_visible(timeout=30 * SECONDS)

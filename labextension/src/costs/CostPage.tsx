@@ -27,7 +27,14 @@ import {
   total,
   writtenTokens
 } from './totals.js';
-import { byWord, endedWord, formatShare, groupName } from './words.js';
+import {
+  byWord,
+  endedWord,
+  formatShare,
+  groupName,
+  hitsText,
+  requestsText
+} from './words.js';
 
 /** How far back one can look, in days. */
 export const SPANS = [7, 30, 90, 365] as const;
@@ -132,24 +139,32 @@ function Head(props: {
         facts={[
           [
             trans.__('Requests'),
-            <strong key="cost" data-testid="snapml-cost-page-total">
-              {formatCost(sum, trans)}
-            </strong>
+            <span key="cost">
+              <strong data-testid="snapml-cost-page-total">
+                {formatCost(sum, trans)}
+              </strong>{' '}
+              {trans.__('for %1', requestsText(sum.requests, trans))}
+            </span>
           ],
           [trans.__('Jobs'), jobs > 0n ? formatMoney(jobs) : null],
-          [trans.__('How many'), formatCount(sum.requests)],
           [
-            trans.__('Of unknown cost'),
-            sum.unknown > 0 ? formatCount(sum.unknown) : null
-          ],
-          [trans.__('Failed'), sum.failed > 0 ? formatCount(sum.failed) : null],
-          [
-            trans.__('Answered from the cache'),
-            sum.hits > 0 ? formatCount(sum.hits) : null
+            trans.__('Unknown'),
+            sum.unknown > 0 ? requestsText(sum.unknown, trans) : null
           ],
           [
-            trans.__('Prompt tokens cached'),
-            share === null ? null : formatShare(share)
+            trans.__('Failed'),
+            sum.failed > 0 ? requestsText(sum.failed, trans) : null
+          ],
+          [
+            trans.__('Cached'),
+            [
+              sum.hits > 0 ? hitsText(sum.hits, trans) : '',
+              share === null
+                ? ''
+                : trans.__('%1 of the prompt tokens', formatShare(share))
+            ]
+              .filter(Boolean)
+              .join(', ')
           ]
         ]}
       />
@@ -190,6 +205,7 @@ function Budgets(props: { budgets: readonly BudgetLine[] }): React.JSX.Element {
     <Table
       label={trans.__('Budgets')}
       numbers
+      words={[1, 2]}
       head={[
         trans.__('Budget'),
         trans.__('Period'),
@@ -343,6 +359,7 @@ function Detail(props: {
     <Table
       label={trans.__('Latest requests')}
       numbers
+      words={[1, 2, 8, 12, 13]}
       head={[
         trans.__('At'),
         trans.__('Deployment'),
