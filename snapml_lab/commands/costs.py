@@ -143,7 +143,7 @@ class BudgetLine(View):
 
 
 class Costs(View):
-    """Requests added up, dearest first; by day with jobs, budgets, and a forecast (None: too few days)."""
+    """Requests added up, dearest first; by day the latest first, with jobs, budgets, and a forecast (None: too few days)."""
 
     by: str
     days: float
@@ -283,6 +283,8 @@ def cost(
         raise InvalidInputError.of("csv", csv, "a file in a folder that exists")
     since = clock.now() - days * _DAY
     rows = [CostRow.of(total) for total in requests.totals(ws.ledger, by, since=since)]
+    if by == "day":
+        rows.sort(key=lambda row: row.group, reverse=True)
     view = Costs(by=by, days=days, rows=rows, path=csv, **(_daily(ws, days) if by == "day" else {}))
     if csv is not None:
         replace(Path(csv), view.csv().encode())

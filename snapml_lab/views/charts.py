@@ -481,7 +481,7 @@ class Days:
         """Return the figure as Plotly's JSON."""
         data: list[dict[str, Any]] = [
             {"type": "bar", "x": [day.label for day in self.days], "y": [day.values[index] for day in self.days],
-             "name": escape(name), "marker": {"color": (_PLOTLY_ACCENT, *_PALETTE[1:])[index]}}
+             "name": escape(name), "marker": {"color": (_PLOTLY_ACCENT, *_PALETTE[2:])[index]}}
             for index, name in enumerate(self.parts)
         ]  # fmt: skip
         if self.ahead and self.expected is not None:
@@ -496,12 +496,13 @@ class Days:
             for limit in self.limits
         ]  # fmt: skip
         layout = _plotly_layout(self.title, "", self.y_label)
+        layout["xaxis"]["type"] = "category"  # "11-09" is a day, not September of 2011
         legend = {"orientation": "h", "y": -0.2}
         return {"data": data, "layout": {**layout, "barmode": "stack", "showlegend": True, "legend": legend}}
 
 
 def _part(hue: int) -> str:
-    return _ACCENT if hue == 0 else _PALETTE[hue % len(_PALETTE)]
+    return _ACCENT if hue == 0 else _PALETTE[(hue + 1) % len(_PALETTE)]
 
 
 def _spread(number: int, wanted: int) -> list[int]:

@@ -155,7 +155,10 @@ def test_a_cell_shows_the_chart_as_a_picture_and_for_the_pointer(lab: Lab) -> No
         lab.done(index)
     outputs = lab.cell(1).locator(".jp-OutputArea-child")
     expect(outputs.nth(0).locator("svg[role=img]")).to_be_visible()
+    expect(outputs.nth(0)).to_contain_text("9 times in 10 between $")
+    assert outputs.nth(0).locator("mjx-container").count() == 0  # dollars, not formulas
     expect(outputs.nth(1).locator(".js-plotly-plot")).to_be_visible()
+    expect(outputs.nth(1).locator(".xtick").first).to_have_text(clock.iso(clock.now() - 13 * DAY)[5:10])
     expect(lab.cell(2).locator(".jp-OutputArea-child")).to_have_count(0)
     lab.page.wait_for_timeout(500)
     lab.shot("cost-cell-light")
