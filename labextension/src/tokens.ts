@@ -154,6 +154,8 @@ export const CommandIDs = {
   openModel: 'snapml:open-model',
   /** Arguments: `{ approval: string }`, its id. */
   openApproval: 'snapml:open-approval',
+  /** No arguments: the bill, in the main area. */
+  openCosts: 'snapml:open-costs',
   /** Arguments: `{ gpu: string, holder: string }`: a GPU's UUID and a holder's key. */
   freeMemory: 'snapml:free-memory',
   /** Whether the desktop tells when a job ends; the browser is asked where it has to be. */

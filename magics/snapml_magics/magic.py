@@ -1,5 +1,6 @@
 """What ``%snapml`` does: read the line, run the command, show the result or the live picture."""
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -49,7 +50,11 @@ def run(shell: Any, line: str, cell: str | None) -> Any:
             picture.last(view)
         view.shown()
         return view
-    return _streamed(result) if isinstance(result, Iterator) else result
+    if isinstance(result, Iterator):
+        return _streamed(result)
+    if live(shell) and importlib.util.find_spec("plotly") and (figure := getattr(result, "figure", None)):
+        result.enliven(figure())
+    return result
 
 
 class _Told:

@@ -80,6 +80,30 @@ def present() -> bool:
         return False
 
 
+class Power(NamedTuple):
+    """Watts a GPU draws now, and the most it is allowed to."""
+
+    now: float
+    most: float
+
+
+def power() -> list[Power]:
+    """Return what each GPU draws; none where NVML does not tell of all of them."""
+    nvml = _nvml()
+    if nvml is None:
+        return []
+    found = []
+    try:
+        nvml.nvmlInit()
+        for index in range(nvml.nvmlDeviceGetCount()):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            now, most = nvml.nvmlDeviceGetPowerUsage(handle), nvml.nvmlDeviceGetEnforcedPowerLimit(handle)
+            found.append(Power(now / 1000, max(now, most) / 1000))
+    except nvml.NVMLError:
+        return []
+    return found
+
+
 def hold_torch_to_lease() -> None:
     """Keep this payload's torch within its lease, so that it fails by itself rather than make others fail. Needs torch."""
     leased = os.environ.get(LEASED)

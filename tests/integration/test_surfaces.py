@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from jupyter_client.manager import start_new_kernel
 
 from snapml_lab.commands.core import Surface, commands
 from snapml_lab.commands.types import TakesWords, parts
+from snapml_lab.costs import prices
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
@@ -48,7 +50,17 @@ CASES = {
     "keys revoke": {"key": "to end"},
     "models merge": {"model": SEARCH},
     "prices compute": {"dollars": 0.5},
-    "prices tokens": {"model": "flowers", "input": 1, "output": 2.5},
+    "jobs cost": {"by": "kind", "days": 3.0},
+    "prices list": {},
+    "prices remove": {"name": "compute"},
+    "prices set": {
+        "model": "flowers",
+        "input": 1,
+        "output": 2.5,
+        "source": "a contract",
+        "date": "2026-11-01",
+    },
+    "prices show": {"model": "gpt-4o"},
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
@@ -475,7 +487,7 @@ def test_a_command_gives_the_same_answer_through_each_mouth_it_declares(name, pl
         assert _comparable(answers[surface], name) == first, f"{surface} differs from {surfaces[0]}"
 
 
-def _prepare(name: str, place: Path) -> None:
+def _prepare(name: str, place: Path) -> None:  # noqa: C901 - a case for each kind of thing
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
@@ -489,6 +501,8 @@ def _prepare(name: str, place: Path) -> None:
         _with_run(deleted=name == "runs restore")
     if name.startswith("queue "):
         _with_queue(paused=name == "queue resume")
+    if name == "prices remove":
+        prices.set_compute(Workspace(place / ".snapml"), Decimal(1))
     if name == "keys revoke":
         keys.create(Workspace(place / ".snapml"), "to end")
     if name == "promote":

@@ -90,7 +90,7 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show what requests used and cost, as a chart and a table.
+   * Show what requests used and cost, as a chart and a table; by day with jobs, budgets and a forecast of the month.
    */
   cost: {
     params: CostParams;
@@ -200,6 +200,13 @@ export interface Commands {
   'jobs/cancel': {
     params: JobsCancelParams;
     result: JobView;
+  };
+  /**
+   * Show what jobs cost: the hours of processors and GPUs they held, at the machine's price.
+   */
+  'jobs/cost': {
+    params: JobsCostParams;
+    result: JobCosts;
   };
   /**
    * List jobs, newest first.
@@ -412,18 +419,39 @@ export interface Commands {
     result: Predictions;
   };
   /**
-   * Declare what an hour of this machine costs; local models are billed by the time they work.
+   * Declare what this machine costs: local models and jobs are billed by the time they work.
    */
   'prices/compute': {
     params: PricesComputeParams;
     result: Price;
   };
   /**
-   * Declare what a deployment's tokens cost; it goes before every other price.
+   * List declared prices, each with its source and date; what is not declared is looked up in genai-prices' list.
    */
-  'prices/tokens': {
-    params: PricesTokensParams;
+  'prices/list': {
+    params: PricesListParams;
+    result: PriceList;
+  };
+  /**
+   * Take a declared price back: from then on the next one counts.
+   */
+  'prices/remove': {
+    params: PricesRemoveParams;
     result: Price;
+  };
+  /**
+   * Declare what a deployment's or a provider's model's tokens cost; it goes before every other price.
+   */
+  'prices/set': {
+    params: PricesSetParams;
+    result: Price;
+  };
+  /**
+   * Show what a provider's model costs here, in dollars a million tokens: as declared, or as genai-prices lists it.
+   */
+  'prices/show': {
+    params: PricesShowParams;
+    result: PriceShown;
   };
   /**
    * Ask for a version to stand under an alias such as champion; applied at once where nobody has to approve.
@@ -903,30 +931,75 @@ export interface ErrorView {
   message: string;
 }
 export interface CostParams {
-  by?: 'model' | 'deployment' | 'notebook' | 'key' | 'day';
+  by?: 'model' | 'deployment' | 'key' | 'notebook' | 'cell' | 'project' | 'day';
+  csv?: string | null;
   days?: number;
 }
 /**
- * Requests added up, dearest first.
+ * Requests added up, dearest first; by day with jobs, budgets, and a forecast (None: too few days).
  */
 export interface Costs {
+  budgets?: BudgetLine[];
   by: string;
   days: number;
+  forecast?: ForecastView | null;
+  path?: string | null;
   rows: CostRow[];
+  spent?: DaySpent[];
 }
 /**
- * What one group adds up to. ``cost_pico`` is pico-dollars as text; ``unknown`` requests have no known cost.
+ * A budget and what its current period has seen, in pico-dollars as text.
+ */
+export interface BudgetLine {
+  daily_pico: string | null;
+  limit_pico: string;
+  name: string;
+  period: string;
+  reserved_pico: string;
+  scope: string;
+  spent_pico: string;
+}
+/**
+ * What the month will have cost at its end, in pico-dollars as text; see ``costs.forecast.Forecast``.
+ */
+export interface ForecastView {
+  by_weekday: boolean;
+  cost_pico: string;
+  daily_pico: string;
+  days: number;
+  high_pico: string;
+  low_pico: string;
+  until: string;
+}
+/**
+ * What one group adds up to; see ``costs.requests.Total``. ``cost_pico`` is pico-dollars as text.
  */
 export interface CostRow {
+  cache_write_tokens: number;
+  cached_share: number | null;
+  cached_tokens: number;
+  cell_id: string | null;
   cost_pico: string;
   failed: number;
   first_token_ms: number | null;
   group: string;
+  hits: number;
   input_tokens: number;
+  machine_seconds: number;
+  notebook: string | null;
   output_tokens: number;
+  reasoning_tokens: number;
   requests: number;
   tokens_per_second: number | null;
   unknown: number;
+}
+/**
+ * What one day (UTC) is known to have cost, in pico-dollars as text.
+ */
+export interface DaySpent {
+  day: string;
+  jobs_pico: string;
+  requests_pico: string;
 }
 export interface DataAddParams {
   /**
@@ -1341,6 +1414,29 @@ export interface JobsCancelParams {
    * a job: its id, the end of it, its name, or last
    */
   job: string;
+}
+export interface JobsCostParams {
+  by?: 'kind' | 'name' | 'run' | 'notebook';
+  days?: number;
+}
+/**
+ * Jobs added up, dearest first; ``lacks`` says why there is no price.
+ */
+export interface JobCosts {
+  by: string;
+  days: number;
+  lacks: string;
+  rows: JobCost[];
+}
+/**
+ * What jobs of one group held and cost; ``cost_pico`` is pico-dollars as text, None where there is no price.
+ */
+export interface JobCost {
+  cost_pico: string | null;
+  cpu_hours: number;
+  gpu_hours: number;
+  group: string;
+  jobs: number;
 }
 export interface JobsListParams {
   /**
@@ -2097,12 +2193,23 @@ export interface Predictions {
 }
 export interface PricesComputeParams {
   /**
-   * dollars
+   * the day it was looked up; default today
    */
-  dollars: number | string;
+  date?: string | null;
+  dollars?: (number | string) | null;
+  gpu_hour?: (number | string) | null;
+  kwh?: (number | string) | null;
+  /**
+   * where a price comes from: a link, a contract
+   */
+  source?: string;
+  /**
+   * watts
+   */
+  watts?: number | string | null;
 }
 /**
- * A declared price; dollars an hour, or dollars a million tokens.
+ * A declared price; dollars an hour, or dollars a million tokens of a bucket, with where and when it was found.
  */
 export interface Price {
   fields: {
@@ -2110,16 +2217,52 @@ export interface Price {
   };
   name: string;
 }
-export interface PricesTokensParams {
+export interface PricesListParams {}
+/**
+ * Declared prices by name.
+ */
+export interface PriceList {
+  prices: Price[];
+}
+export interface PricesRemoveParams {
+  name: string;
+}
+export interface PricesSetParams {
+  cache_write?: (number | string) | null;
+  cached?: (number | string) | null;
+  /**
+   * the day it was looked up; default today
+   */
+  date?: string | null;
   /**
    * dollars
    */
   input: number | string;
   model: string;
+  output?: (number | string) | null;
+  reasoning?: (number | string) | null;
   /**
-   * dollars
+   * where a price comes from: a link, a contract
    */
-  output: number | string;
+  source?: string;
+}
+export interface PricesShowParams {
+  model: string;
+}
+/**
+ * What a model's tokens cost, in dollars a million; None where there is no price; ``above``: from so many tokens read on.
+ */
+export interface PriceShown {
+  above: {
+    [k: string]: {
+      [k: string]: string;
+    };
+  };
+  buckets: {
+    [k: string]: string | null;
+  };
+  model: string;
+  source: string;
 }
 export interface PromoteParams {
   /**
@@ -2218,24 +2361,34 @@ export interface RequestList {
   requests: RequestView[];
 }
 /**
- * One request; see ``costs.requests.Request``. ``cost_pico`` is pico-dollars as text.
+ * One request; see ``costs.requests.Request``. ``cost_pico`` is pico-dollars as text, ``hit`` the gateway's own cache.
  */
 export interface RequestView {
   at: string;
+  attempts: number;
+  cache_write_tokens: number | null;
+  cached_tokens: number | null;
+  cell_id: string | null;
   cost_pico: string | null;
   deployment: string;
   duration_ms: number;
   ended: string;
   first_token_ms: number | null;
+  hit: boolean;
   id: string;
   input_tokens: number | null;
+  machine_seconds: number | null;
   model: string;
   notebook: string | null;
   output_tokens: number | null;
   price: string;
+  project: string | null;
+  reasoning_tokens: number | null;
   route: string;
+  state: string;
   status: number;
   streamed: boolean;
+  target: string;
   usage: string;
 }
 export interface RolesListParams {}
