@@ -152,3 +152,24 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
         mean = weight * mean + (1 - weight) * value
         found.append(mean / (1 - weight**seen))
     return found
+
+
+class Share(NamedTuple):
+    """A share with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(hits: int, number: int, *, z: float = 1.959964) -> Share:
+    """Return a share and its score interval; right near 0 and 1, too.
+
+    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
+    """
+    if number == 0:
+        return Share(math.nan, 0.0, 1.0)
+    share = hits / number
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    reach = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
+    return Share(share, max(middle - reach, 0.0), min(middle + reach, 1.0))

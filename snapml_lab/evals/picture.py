@@ -2,10 +2,11 @@
 
 from html import escape
 
-from snapml_lab.evals.exact import cases, sign_test, wilson
+from snapml_lab.evals.exact import cases, sign_test
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
+from snapml_lab.stats import wilson
 from snapml_lab.store.files import read_json
 from snapml_lab.tracking import runs
 from snapml_lab.views.base import View

@@ -14,10 +14,11 @@ from scipy import stats
 
 from snapml_lab.engines import services
 from snapml_lab.evals import exact
-from snapml_lab.evals.exact import sign_test, wilson
+from snapml_lab.evals.exact import sign_test
 from snapml_lab.evals.picture import Case, Evaluation, Score, newest, picture
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.model import State, Work
+from snapml_lab.stats import wilson
 from snapml_lab.store.files import replace_json
 from snapml_lab.tracking import runs
 from snapml_lab.tracking.record import Origin
