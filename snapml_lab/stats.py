@@ -232,3 +232,16 @@ def welch(one: Sample, other: Sample, *, confidence: float = 0.95) -> Comparison
     reach = float(scipy_stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p_value = float(2 * scipy_stats.t.sf(abs(difference) / error, freedom))
     return Comparison(difference, Interval(difference - reach, difference + reach), p_value)
+
+
+class Share(NamedTuple):
+    """A share with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(hits: int, trials: int) -> Share:
+    """Return a share and its 95 % score interval; of no trials it is not a number."""
+    return Share(hits / trials if trials else math.nan, *wilson(hits, trials))
