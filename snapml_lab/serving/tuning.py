@@ -96,7 +96,7 @@ def read(path: Path, limit: int = MOST) -> list[Messages]:
     Raises:
         InvalidInputError: naming the line that is none, or that there are too few.
     """
-    found = []
+    found: list[Messages] = []
     for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1):
         if line.strip() and len(found) < limit:
             found.append(_messages(line, f"{path.name}, line {number}"))

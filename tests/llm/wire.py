@@ -84,7 +84,7 @@ class Wire:
         self.open = 0
         self.engine_path = deployments.socket_path(ws, NAME)
         deployments.declare(ws, deployments.single(NAME, "fake@1", "transformers", "chat", "inner"))
-        prices.set_tokens(ws, NAME, Decimal(3), Decimal(15))
+        prices.set_tokens(ws, NAME, {"input": Decimal(3), "output": Decimal(15)})
         _, self.key = keys.create(ws, "wire")
         self.port = 0
         self._loop = asyncio.new_event_loop()
