@@ -138,6 +138,10 @@ export const CommandIDs = {
   cancelJob: 'snapml:cancel-job',
   /** Arguments: `{ name: string }`, a deployment's. */
   stopEndpoint: 'snapml:stop-endpoint',
+  /** Arguments: `{ name: string }`, a deployment's: its page in the main area. */
+  openEndpoint: 'snapml:open-endpoint',
+  /** The gateway's API keys, on a page. */
+  openKeys: 'snapml:open-keys',
   /** Arguments: `{ notebook: string, cell?: string }`, relative to the project folder. */
   openCell: 'snapml:open-cell',
   /** Arguments: `{ job: string, log?: boolean }`: its row in the sidebar, and what it printed. */

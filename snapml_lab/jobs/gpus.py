@@ -59,6 +59,19 @@ def devices() -> list[Device]:
         raise Unseen(str(error)) from error
 
 
+def capability(number: int) -> tuple[int, int] | None:
+    """Return a device's CUDA compute capability, as (9, 0); None where NVML does not tell."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    try:
+        nvml.nvmlInit()
+        major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(number))
+    except (nvml.NVMLError, AttributeError):
+        return None
+    return int(major), int(minor)
+
+
 def present() -> bool:
     """Say whether this machine has a GPU that can be seen."""
     try:

@@ -441,6 +441,8 @@ ALTER TABLE requests ADD COLUMN machine_seconds REAL;
 ALTER TABLE requests ADD COLUMN guard TEXT;
 UPDATE requests SET input_tokens = max(0, input_tokens - cached_tokens) WHERE input_tokens IS NOT NULL AND cached_tokens IS NOT NULL;
 CREATE INDEX requests_open ON requests (id) WHERE state = 'open';
+CREATE INDEX requests_deployment ON requests (deployment, at, cost_pico);
+CREATE INDEX requests_broken ON requests (deployment, at) WHERE ended IN ('failed', 'hung_up');
 
 CREATE TABLE request_days (
     day INTEGER NOT NULL,

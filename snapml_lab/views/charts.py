@@ -368,6 +368,51 @@ class Amounts:
 
 
 @dataclass(frozen=True)
+class Spark:
+    """A small line over time without axes, broken where there is no value; ``shown`` is the latest as a person reads it."""
+
+    title: str
+    values: Sequence[float | None]
+    shown: str
+
+    def svg(self) -> str:
+        """Draw it, from zero up."""
+        width, height, top = 190, 64, 24
+        most = max(
+            (value for value in self.values if value is not None and math.isfinite(value)), default=0.0
+        )
+        to_x = _scale(0.0, max(len(self.values) - 1, 1), 4, width - 6)
+        to_y = _scale(0.0, min(most, _MOST) if most > 1 / _MOST else 1.0, height - 4, top)
+        parts = [
+            _label(4, 12, self.title, "start"),
+            f'<text x="{width - 4}" y="12" text-anchor="end" font-weight="600" fill="{_INK}">{escape(self.shown)}</text>',
+            f'<path d="M4 {height - 4}H{width - 6}" stroke="{_GRID}"/>',
+        ]
+        path, pen = "", "M"
+        for index, value in enumerate(self.values):
+            if value is None or not math.isfinite(value):
+                pen = "M"
+                continue
+            path += f"{pen}{to_x(index):.1f} {to_y(value):.1f}" + ("h0" if pen == "M" else "")
+            pen = "L"
+        if path:
+            parts.append(
+                f'<path d="{path}" fill="none" stroke="{_ACCENT}" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/>'
+            )
+        return _svg(f"{self.title}: {self.shown}", width, height, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        trace = {
+            "type": "scatter",
+            "mode": "lines",
+            "y": list(self.values),
+            "line": {"color": _PLOTLY_ACCENT},
+        }
+        return {"data": [trace], "layout": _plotly_layout(self.title, "", "")}
+
+
+@dataclass(frozen=True)
 class Day:
     """One day of a :class:`Days` chart: amounts on top of each other, the first at the bottom."""
 

@@ -20,7 +20,7 @@ import snapml_lab
 from snapml_lab import errors
 from snapml_lab.errors import FAMILY, InvalidInputError, MissingExtraError, SnapmlError, from_dict
 from snapml_lab.views.base import View
-from snapml_lab.views.charts import Bar, Curve, Day, Days, Intervals, Limit
+from snapml_lab.views.charts import Bar, Curve, Day, Days, Intervals, Limit, Spark
 from snapml_lab.views.tables import html_table, text_table
 
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
@@ -76,7 +76,9 @@ def made(kind: type[View]) -> View:
 
 _MONEY = {"cost_pico": "1"}
 FIXED = {
-    "Answer": _MONEY, "CostRow": _MONEY, "RequestView": _MONEY, "JobCost": _MONEY, "DaySpent": {"requests_pico": "1", "jobs_pico": "1"},
+    "Answer": _MONEY, "CostRow": _MONEY, "Doing": _MONEY, "EndpointView": {"spent_pico": "1"}, "RequestView": _MONEY,
+    "Stretch": _MONEY,
+    "JobCost": _MONEY, "DaySpent": {"requests_pico": "1", "jobs_pico": "1"},
     "ForecastView": {**_MONEY, "low_pico": "1", "high_pico": "1", "daily_pico": "1"},
     "BudgetLine": {"limit_pico": "1", "spent_pico": "1", "reserved_pico": "1", "daily_pico": "1"},
 }  # fmt: skip
@@ -238,6 +240,17 @@ def test_a_chart_of_what_is_no_number_is_still_a_chart(value: float):
     svg = Intervals("t", "x", [Bar("a", 1.0, value, 2.0), Bar("b", 1.0, 0.0, 2.0)]).svg()
     ET.fromstring(svg)
     assert not re.search(r"\b(nan|inf)\b", svg)
+
+
+@given(st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), max_size=20))
+def test_a_small_line_of_anything_is_whole_svg_broken_where_nothing_is(values):
+    root = ET.fromstring(Spark(HOSTILE, values, HOSTILE).svg())
+    assert root.get("aria-label") == f"{HOSTILE}: {HOSTILE}"
+    drawn = [path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")][1:]
+    known = [value is not None and math.isfinite(value) for value in values]
+    pieces = sum(here and not before for here, before in zip(known, [False, *known], strict=False))
+    assert "".join(drawn).count("M") == pieces
+    assert not re.search(r"nan|inf", "".join(drawn))
 
 
 def family() -> list[type[SnapmlError]]:

@@ -122,7 +122,14 @@ export interface Commands {
    */
   deploy: {
     params: DeployParams;
-    result: Endpoint;
+    result: Deployed;
+  };
+  /**
+   * Write a folder that a container is built from: the same gateway and engine, the model's files, pinned packages.
+   */
+  'deploy/export': {
+    params: DeployExportParams;
+    result: Exported;
   };
   /**
    * List deployments and how each is.
@@ -130,6 +137,41 @@ export interface Commands {
   'endpoints/list': {
     params: EndpointsListParams;
     result: EndpointList;
+  };
+  /**
+   * Show all of one endpoint: its models and services, how it does of late, what it costs, and how to ask it.
+   */
+  'endpoints/show': {
+    params: EndpointsShowParams;
+    result: EndpointView;
+  };
+  /**
+   * Make an engine's environment, or mend it; it is shared between projects and used where the engine is not installed.
+   */
+  'env/create': {
+    params: EnvCreateParams;
+    result: JobView;
+  };
+  /**
+   * List the environments of engines: those there are, and those that can be made.
+   */
+  'env/list': {
+    params: EnvListParams;
+    result: EnvList;
+  };
+  /**
+   * Remove an environment; what it took is free again.
+   */
+  'env/remove': {
+    params: EnvRemoveParams;
+    result: EnvList;
+  };
+  /**
+   * Show an environment: whether it is whole, what is in it, the disk it takes, and what runs in it.
+   */
+  'env/show': {
+    params: EnvShowParams;
+    result: EnvDetail;
   };
   /**
    * Score a deployed model on held-out chat records by exact match, through the gateway, with intervals.
@@ -419,6 +461,27 @@ export interface Commands {
     result: PromotionView;
   };
   /**
+   * List who serves models elsewhere.
+   */
+  'providers/list': {
+    params: ProvidersListParams;
+    result: ProviderList;
+  };
+  /**
+   * Remove a provider that no deployment uses.
+   */
+  'providers/remove': {
+    params: ProvidersRemoveParams;
+    result: ProviderView;
+  };
+  /**
+   * Declare who serves models elsewhere by OpenAI's protocol; deploy one with --provider NAME.
+   */
+  'providers/set': {
+    params: ProvidersSetParams;
+    result: ProviderView;
+  };
+  /**
    * Say how many jobs of a queue may run at once.
    */
   'queue/limit': {
@@ -487,6 +550,34 @@ export interface Commands {
   'roles/show': {
     params: RolesShowParams;
     result: RoleView;
+  };
+  /**
+   * Take the model on trial away; where none is, have what stood before the last promotion stand again.
+   */
+  'rollout/back': {
+    params: RolloutBackParams;
+    result: Rollout;
+  };
+  /**
+   * Have the canary stand for all requests; what stood stops once its requests are answered.
+   */
+  'rollout/promote': {
+    params: RolloutPromoteParams;
+    result: Rollout;
+  };
+  /**
+   * Give the canary another share of the requests; a shadow becomes the canary by it.
+   */
+  'rollout/share': {
+    params: RolloutShareParams;
+    result: Rollout;
+  };
+  /**
+   * Show the models behind a name beside each other, and whether what differs could be chance.
+   */
+  'rollout/show': {
+    params: RolloutShowParams;
+    result: Rollout;
   };
   /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
@@ -606,6 +697,13 @@ export interface Commands {
   training: {
     params: TrainingParams;
     result: Training;
+  };
+  /**
+   * Measure what a deployment's engine could be set to, on your own prompts, and mark the best.
+   */
+  'tune-endpoint': {
+    params: TuneEndpointParams;
+    result: JobView;
   };
   /**
    * Stop a deployment and see its processes gone; with --gateway the gateway, too.
@@ -932,19 +1030,95 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  adapters?: boolean;
+  canary?: number | null;
+  engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
+  idle?: (number | string) | null;
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
+  on?: string | null;
+  /**
+   * NAME=VALUE of the engine
+   */
+  option?: string[] | null;
+  plan?: boolean;
   port?: number | null;
+  provider?: string | null;
+  quantization?: string | null;
+  replicas?: number;
+  shadow?: boolean;
   wait?: boolean;
 }
 /**
- * A deployment and how it is: ``state`` is its service's (``stopped`` where it has none).
+ * A deployment with its plan and what to paste to ask it, by kind; ``state`` is ``planned`` where it was only planned.
+ */
+export interface Deployed {
+  engine: string;
+  job: string | null;
+  message: string | null;
+  model: string;
+  name: string;
+  plan: PlanView;
+  restarts: number;
+  snippets: {
+    [k: string]: string;
+  };
+  state: string;
+  task: string;
+  url: string | null;
+}
+/**
+ * What will be done; memory in MiB, of one replica. ``fits`` None: not known; ``free`` None: it runs elsewhere.
+ */
+export interface PlanView {
+  because: string;
+  engine: string;
+  fits: boolean | null;
+  free: number | null;
+  memory: number | null;
+  model: string;
+  name: string;
+  notes: string[];
+  place: string;
+  quantization: string | null;
+  quantizations: string[];
+  replicas: number;
+}
+export interface DeployExportParams {
+  /**
+   * a path, relative to the current folder
+   */
+  folder: string;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * A folder that a container is built from, and what is in it.
+ */
+export interface Exported {
+  files: string[];
+  folder: string;
+  name: string;
+}
+export interface EndpointsListParams {}
+/**
+ * All deployments, and the gateway's state.
+ */
+export interface EndpointList {
+  endpoints: Endpoint[];
+  gateway: string;
+  url: string | null;
+}
+/**
+ * A deployment and how it is: ``state`` is its service's; ``stopped`` where it has none, ``asleep`` where it has none until it is asked.
  */
 export interface Endpoint {
   engine: string;
@@ -957,14 +1131,209 @@ export interface Endpoint {
   task: string;
   url: string | null;
 }
-export interface EndpointsListParams {}
+export interface EndpointsShowParams {
+  minutes?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
 /**
- * All deployments, and the gateway's state.
+ * One deployment: what is behind it, how it does, what it costs, and how to ask it.
+ *
+ * ``state`` is the best of its services', ``stopped`` where it has none; ``url`` is where the gateway answers.
+ * ``since`` and ``until`` bound the window that ``doing`` and ``series`` are of, in stretches of ``step`` seconds;
+ * ``whole`` is false where the window had to begin later, for there were more requests than are looked at. ``open``
+ * requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known.
  */
-export interface EndpointList {
-  endpoints: Endpoint[];
+export interface EndpointView {
+  broken: Broken[];
+  cache_seconds: number | null;
+  doing: Doing;
+  fallbacks: string[];
   gateway: string;
+  guardrails: string | null;
+  idle_seconds: number | null;
+  message: string | null;
+  name: string;
+  open: number;
+  series: Stretch[];
+  since: string;
+  snippets: Snippet[];
+  spent_pico: string;
+  spent_requests: number;
+  spent_unknown: number;
+  state: string;
+  step: number;
+  targets: Served[];
+  task: string;
+  timeout_seconds: number;
+  until: string;
   url: string | null;
+  whole: boolean;
+}
+/**
+ * A request that went wrong, and how; ``guard`` is what the guardrails did, a JSON list.
+ */
+export interface Broken {
+  at: string;
+  attempts: number;
+  duration_ms: number;
+  guard: string | null;
+  id: string;
+  key: string;
+  kind: string;
+  route: string;
+  status: number;
+  target: string;
+  words: string;
+}
+/**
+ * What the requests of a window come to; see ``costs.live.Figures``. Rates are a second, times milliseconds.
+ *
+ * ``engine_cache`` is the share of the tokens read that the engine's cache had; ``answered_before`` counts answers from
+ * the gateway's cache. ``cost_pico`` is pico-dollars as text, as far as it is known; ``unknown`` requests have no known
+ * cost.
+ */
+export interface Doing {
+  answered_before: number;
+  cost_pico: string;
+  duration_ms: Spread | null;
+  engine_cache: number | null;
+  failures: Broke[];
+  first_token_ms: Spread | null;
+  per_second: number;
+  read_tokens: number;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
+  written_per_second: number;
+  written_tokens: number;
+}
+/**
+ * The median and the 95th percentile.
+ */
+export interface Spread {
+  p50: number;
+  p95: number;
+}
+/**
+ * How many requests went wrong in one way; see ``costs.live.KINDS``.
+ */
+export interface Broke {
+  kind: string;
+  requests: number;
+  words: string;
+}
+/**
+ * What came in one stretch of the window, from ``at`` on; see :class:`Doing`. ``partial``: not all of it is in the window.
+ */
+export interface Stretch {
+  at: string;
+  cost_pico: string;
+  duration_ms: number | null;
+  engine_cache: number | null;
+  failed: number;
+  first_token_ms: number | null;
+  partial: boolean;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
+  written_tokens: number;
+}
+/**
+ * Lines to ask the endpoint with; the key is read from the environment variable ``SNAPML_API_KEY``.
+ */
+export interface Snippet {
+  code: string;
+  language: string;
+  name: string;
+}
+/**
+ * One model behind the name: ``share`` is the percentage of requests it is meant to get, ``doing`` what it got.
+ */
+export interface Served {
+  doing: Doing;
+  engine: string;
+  id: string;
+  model: string;
+  on: string | null;
+  replicas: number;
+  services: Replica[];
+  shadow: boolean;
+  share: number;
+}
+/**
+ * One service behind a target. Memory is in MiB (None: not known), of all its processes; ``last_words`` of its log.
+ */
+export interface Replica {
+  gpu_memory: number | null;
+  job: string | null;
+  last_words: string[];
+  memory: number | null;
+  message: string | null;
+  name: string;
+  peak_memory: number | null;
+  restarts: number;
+  state: string;
+}
+export interface EnvCreateParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+  requirements?: string | null;
+}
+export interface EnvListParams {}
+/**
+ * The environments there are, and the recipes of those that are not made; ``size`` is of them all.
+ */
+export interface EnvList {
+  environments: EnvView[];
+  folder: string;
+  size: number;
+}
+/**
+ * An environment: ``size`` in bytes on the disk; ``reason`` says why it is not ready.
+ */
+export interface EnvView {
+  about: string;
+  name: string;
+  packages: number;
+  path: string;
+  python: string;
+  reason: string;
+  size: number | null;
+  state: State;
+}
+export interface EnvRemoveParams {
+  force?: boolean;
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+export interface EnvShowParams {
+  /**
+   * an environment's name
+   */
+  name: string;
+}
+/**
+ * An environment with its packages, and what runs in it.
+ */
+export interface EnvDetail {
+  environment: EnvView;
+  packages: string[];
+  users: User[];
+}
+/**
+ * A process that runs in an environment; with the endpoint and the project it is of, where that is known.
+ */
+export interface User {
+  name: string | null;
+  pid: number;
+  project: string | null;
 }
 export interface EvalParams {
   against?: string | null;
@@ -1909,6 +2278,36 @@ export interface PromoteParams {
    */
   what: string;
 }
+export interface ProvidersListParams {}
+/**
+ * All providers.
+ */
+export interface ProviderList {
+  providers: ProviderView[];
+}
+/**
+ * A provider: ``key_env`` or ``keyring`` name the place of its key; the key itself is never here.
+ */
+export interface ProviderView {
+  base_url: string;
+  key_env: string | null;
+  keyring: string | null;
+  name: string;
+  private: boolean;
+}
+export interface ProvidersRemoveParams {
+  /**
+   * a provider's name
+   */
+  name: string;
+}
+export interface ProvidersSetParams {
+  base_url: string;
+  key_env?: string | null;
+  keyring?: string | null;
+  name: string;
+  private?: boolean;
+}
 export interface QueueLimitParams {
   at_most: number;
   /**
@@ -2019,6 +2418,76 @@ export interface RolesSetParams {
 }
 export interface RolesShowParams {
   name?: string | null;
+}
+export interface RolloutBackParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * The models behind a name beside each other, over the time in which all were asked; ``before``: what one goes back to.
+ */
+export interface Rollout {
+  before: string | null;
+  differences: DifferenceView[];
+  name: string;
+  targets: TargetView[];
+}
+/**
+ * A figure of a model on trial less that of the one that stands; ``chance``: the difference could be chance.
+ */
+export interface DifferenceView {
+  chance: boolean;
+  difference: number;
+  figure: string;
+  high: number;
+  low: number;
+  target: string;
+}
+/**
+ * One model behind a name; ``role``: stands, canary or shadow.
+ */
+export interface TargetView {
+  engine: string;
+  figures: FigureView[];
+  id: string;
+  model: string;
+  requests: number;
+  role: string;
+  share: number;
+}
+/**
+ * A figure over ``count`` requests; ``low`` and ``high``: its 95 % interval. A share, milliseconds, or pico-dollars.
+ */
+export interface FigureView {
+  count: number;
+  high: number | null;
+  low: number | null;
+  name: string;
+  value: number | null;
+}
+export interface RolloutPromoteParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+export interface RolloutShareParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * percent of the requests
+   */
+  percent: number;
+}
+export interface RolloutShowParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
 }
 export interface RunParams {
   after?: string[] | null;
@@ -2479,6 +2948,20 @@ export interface Training {
 export interface Piece {
   content: string;
   learnt: boolean;
+}
+export interface TuneEndpointParams {
+  apply?: boolean;
+  concurrency?: number;
+  limit?: number;
+  max_tokens?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * a path, relative to the current folder
+   */
+  prompts: string;
 }
 export interface UndeployParams {
   gateway?: boolean;
