@@ -4,6 +4,7 @@ import math
 import sqlite3
 from dataclasses import dataclass, fields
 
+from snapml_lab.costs import days
 from snapml_lab.store.ledger import Ledger, bump
 
 
@@ -104,15 +105,13 @@ GROUPS = {
     "model": "model", "deployment": "deployment", "notebook": "coalesce(notebook, '(none)')",
     "cell": "CASE WHEN notebook IS NULL OR cell_id IS NULL THEN '(none)' ELSE notebook || ' ' || cell_id END",
     "key": "coalesce((SELECT name FROM api_keys WHERE id = api_key), api_key)",
-    "project": "coalesce(project, '(none)')", "day": "date(at, 'unixepoch')",
+    "project": "coalesce(project, '(none)')", "day": "date(day * 86400, 'unixepoch')",
 }  # fmt: skip
 """What requests can be added up by, and the column it is."""
-
-_BUCKETS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
-_UNIT = 10**6
-"""Amounts are added up in millions and rests: SQLite's sum of whole ones fails beyond 9 million dollars."""
-_WRITTEN = "(output_tokens + coalesce(reasoning_tokens, 0))"
-_SPOKEN = f"first_token_ms IS NOT NULL AND {_WRITTEN} > 1"
+_COUNTED = (
+    "requests", "failed", "hits", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+    "machine_seconds",
+)  # fmt: skip
 
 
 def add(ledger: Ledger, request: Request) -> None:
@@ -140,7 +139,6 @@ def latest(ledger: Ledger, limit: int) -> list[Request]:
 
 def totals(ledger: Ledger, group: str, *, since: float = 0.0, until: float = math.inf) -> list[Total]:
     """Add settled requests up by one of :data:`GROUPS`, dearest first."""
-    column = GROUPS[group]
     origin = (
         "min(notebook), min(cell_id)"
         if group == "cell"
@@ -148,33 +146,27 @@ def totals(ledger: Ledger, group: str, *, since: float = 0.0, until: float = mat
         if group == "notebook"
         else "NULL, NULL"
     )
+    query, values = days.source(ledger, since) if until == math.inf else days.each(since, until)
     rows = ledger.rows(
-        f"SELECT {column} AS grouped, count(*), sum(ended = 'failed'), sum(cached != 0),"
-        f" {', '.join(f'coalesce(sum({name}), 0)' for name in _BUCKETS)}, coalesce(sum(machine_seconds), 0.0),"
-        f" coalesce(sum(cost_pico / {_UNIT}), 0) AS whole, coalesce(sum(cost_pico % {_UNIT}), 0), sum(cost_pico IS NULL),"
-        f" avg(first_token_ms), sum(CASE WHEN {_SPOKEN} THEN {_WRITTEN} - 1 END) * 1000.0"
-        f" / nullif(sum(CASE WHEN {_SPOKEN} THEN duration_ms - first_token_ms END), 0), {origin}"
-        " FROM requests WHERE at >= ? AND at <= ? AND state = 'settled' GROUP BY grouped ORDER BY whole DESC, 2 DESC, 1",
-        since,
-        until,
+        f"SELECT {GROUPS[group]} AS grouped, {', '.join(f'sum({name})' for name in _COUNTED)}, sum(whole), sum(rest),"
+        " sum(unknown), sum(first_ms) / nullif(sum(firsts), 0), sum(spoken_tokens) * 1000.0 / nullif(sum(spoken_ms), 0),"
+        f" {origin} FROM ({query}) GROUP BY grouped ORDER BY sum(whole) DESC, sum(requests) DESC, grouped",
+        *values,
     )
     return [_total(row) for row in rows]
 
 
 def _total(row: sqlite3.Row) -> Total:
     counted, (whole, rest, *others) = tuple(row)[:10], tuple(row)[10:]
-    values = (str(counted[0]), *counted[1:], whole * _UNIT + rest, *others)
+    values = (str(counted[0]), *counted[1:], whole * days.UNIT + rest, *others)
     return Total(**dict(zip((field.name for field in fields(Total)), values, strict=True)))
 
 
 def by_day(ledger: Ledger, *, since: float) -> dict[str, int]:
     """Return what requests are known to have cost, in pico-dollars, by day (UTC, ``2026-11-22``)."""
-    rows = ledger.rows(
-        f"SELECT date(at, 'unixepoch'), sum(cost_pico / {_UNIT}), sum(cost_pico % {_UNIT}) FROM requests"
-        " WHERE at >= ? AND state = 'settled' AND cost_pico IS NOT NULL GROUP BY 1",
-        since,
-    )
-    return {day: whole * _UNIT + rest for day, whole, rest in rows}
+    query, values = days.source(ledger, since)
+    rows = ledger.rows(f"SELECT {GROUPS['day']}, sum(whole), sum(rest) FROM ({query}) GROUP BY 1", *values)
+    return {day: whole * days.UNIT + rest for day, whole, rest in rows}
 
 
 def _of(row: sqlite3.Row) -> Request:

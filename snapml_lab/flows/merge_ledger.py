@@ -19,7 +19,9 @@ BROUGHT = (
     "model_versions", "promotions", "decisions", "aliases", "audit", "merged_audit",
 )  # fmt: skip
 """Tables whose rows come. The audit goes to ``merged_audit``, for a chain has one workspace."""
-LEFT = ("meta", "leases", "queues", "schedules", "api_keys", "budget_spent", "holds")
+LEFT = (
+    "meta", "leases", "queues", "schedules", "api_keys", "budget_spent", "holds", "request_days", "request_days_until",
+)  # fmt: skip
 """Tables that are of a place: what its machine held, how its queues are set, what is due there, who may enter, what they spend."""
 
 _OVER = ", ".join(f"'{state}'" for state in sorted(ENDED))
