@@ -81,7 +81,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_an_endpoint_that_answers_is_told_with_its_figures(story: Story):
-    prices.set_tokens(story.ws, NAME, Decimal(3), Decimal(15))
+    prices.set_tokens(story.ws, NAME, {"input": Decimal(3), "output": Decimal(15)})
     assert [story.ask("hello") for _ in range(3)] == [200] * 3
     found = story.after(3)
     (target,) = found.targets
