@@ -113,10 +113,9 @@ def test_the_lines_for_python_alone_get_an_answer(story: Story, monkeypatch: pyt
 
 
 def test_what_goes_wrong_is_told_by_kind_and_one_by_one(story: Story):
-    before = story.shown().doing.requests
     story.ask("fail")
     story.ask("break")
-    found = story.after(before + 2)
+    found = until(lambda: (one := story.shown()).doing.failed >= 2 and one)
     kinds = {item.kind: item.requests for item in found.doing.failures}
     assert kinds == {"engine": 1, "broke_off": 1}
     assert [(item.kind, item.key) for item in found.broken] == [
