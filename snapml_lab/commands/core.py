@@ -24,8 +24,6 @@ MODULES = (
     "compare",
     "costs",
     "data",
-    "env",
-    "endpoints",
     "deploy",
     "endpoints",
     "env",

@@ -5,6 +5,7 @@ and :class:`Window` says from when on it counts.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -154,11 +155,12 @@ def kind(ended: str, status: int, guard: str | None = None) -> Kind | None:
         return None
     if status < 400:
         return "broke_off"
-    if status < 500 and guard is not None and '"block' in guard:
+    if status < 500 and guard is not None and _BLOCKED.search(guard):
         return "guarded"
     return _STATUS.get(status, "refused" if status < 500 else "engine")
 
 
+_BLOCKED = re.compile(r'"action": ?"block"')
 _STATUS: dict[int, Kind] = {402: "budget", 408: "timeout", 429: "limited", 503: "unavailable", 504: "timeout"}
 
 

@@ -15,8 +15,11 @@ from snapml_lab.workspace import Workspace
 
 
 def has_own(target: Target) -> bool:
-    """Say whether a target has services of its own: a provider's model has none, nor what another engine serves, too."""
-    return target.on is None and base.of(target.engine).local
+    """Say whether a target has services of its own: a provider's model has none, nor what another engine serves, too.
+
+    One of an engine that is not known here may have: a list of all is not to end at it.
+    """
+    return target.on is None and (target.engine not in base.NAMES or base.of(target.engine).local)
 
 
 def named(deployment: Deployment, target: Target) -> list[str]:

@@ -54,7 +54,7 @@ class Story:
 def story(server: Server) -> Iterator[Story]:
     ws = server.ws
     deployments.declare(ws, deployments.single(NAME, "story@1", "transformers", "chat", "inner"))
-    prices.set_tokens(ws, NAME, Decimal(3), Decimal(15))
+    prices.set_tokens(ws, NAME, {"input": Decimal(3), "output": Decimal(15)})
     spec = {"socket": str(deployments.socket_path(ws, NAME))}
     work = Work(services.ENDPOINT, NAME, [sys.executable, engine.__file__], spec, cpus=0, service=True)
     jobs = [

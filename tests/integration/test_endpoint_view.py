@@ -81,7 +81,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_an_endpoint_that_answers_is_told_with_its_figures(story: Story):
-    prices.set_tokens(story.ws, NAME, Decimal(3), Decimal(15))
+    prices.set_tokens(story.ws, NAME, {"input": Decimal(3), "output": Decimal(15)})
     assert [story.ask("hello") for _ in range(3)] == [200] * 3
     found = story.after(3)
     (target,) = found.targets
@@ -113,10 +113,9 @@ def test_the_lines_for_python_alone_get_an_answer(story: Story, monkeypatch: pyt
 
 
 def test_what_goes_wrong_is_told_by_kind_and_one_by_one(story: Story):
-    before = story.shown().doing.requests
     story.ask("fail")
     story.ask("break")
-    found = story.after(before + 2)
+    found = until(lambda: (one := story.shown()).doing.failed >= 2 and one)
     kinds = {item.kind: item.requests for item in found.doing.failures}
     assert kinds == {"engine": 1, "broke_off": 1}
     assert [(item.kind, item.key) for item in found.broken] == [

@@ -425,7 +425,7 @@ function Happened(props: { item: Broken; alone: boolean }): React.JSX.Element {
       </div>
       {guard !== null && (
         <div className="snapml-Row-message" dir="auto">
-          {trans.__('guardrails: %1', guardText(guard))}
+          {trans.__('guardrails: %1', guardText(guard, trans))}
         </div>
       )}
     </>

@@ -160,12 +160,41 @@ describe('what went wrong', () => {
   });
 
   it('at the guardrails is told by what they found', () => {
-    const guard =
-      '[{"action":"block","detector":"pii.email","spans":[1]},{"action":"flag","n":2}]';
-    assert.equal(guardText(guard), 'block pii.email, flag 2');
-    assert.equal(guardText('no JSON'), 'no JSON');
-    assert.equal(guardText('{"a":1}'), '{"a":1}');
-    assert.equal(guardText('["masked"]'), 'masked');
+    const guard = JSON.stringify([
+      {
+        detector: 'card',
+        rule: '1:pii',
+        action: 'block',
+        count: 1,
+        where: 'output'
+      },
+      {
+        detector: 'email',
+        rule: '1:pii',
+        action: 'mask',
+        count: 2,
+        where: 'input'
+      },
+      {
+        detector: 'judge',
+        rule: '2:judge',
+        action: 'block',
+        count: 0,
+        where: 'output',
+        fault: 'TimeoutError'
+      }
+    ]);
+    assert.equal(
+      guardText(guard, trans),
+      'card blocked the output, email masked in the input, judge failed (TimeoutError), which blocks the output'
+    );
+  });
+
+  it('at guardrails that tell otherwise stays what they say', () => {
+    assert.equal(guardText('[{"a":"b","n":2,"of":[1]}]', trans), 'b 2');
+    assert.equal(guardText('no JSON', trans), 'no JSON');
+    assert.equal(guardText('{"a":1}', trans), '{"a":1}');
+    assert.equal(guardText('["masked"]', trans), 'masked');
   });
 
   it('is counted, by kind', () => {

@@ -87,8 +87,8 @@ export function brokeWord(
   }
 }
 
-/** What guardrails did, told as a list in JSON: each entry's texts and numbers. What is no such list stays as it is. */
-export function guardText(guard: string): string {
+/** What guardrails did, told as a list of findings in JSON. What is no such list stays as it is. */
+export function guardText(guard: string, trans: TranslationBundle): string {
   let told: unknown;
   try {
     told = JSON.parse(guard);
@@ -100,9 +100,36 @@ export function guardText(guard: string): string {
   }
   const words = (entry: unknown): string =>
     typeof entry === 'object' && entry !== null
-      ? Object.values(entry).flatMap(flat).join(' ')
+      ? found({ ...entry }, trans)
       : String(entry);
   return told.map(words).filter(Boolean).join(', ');
+}
+
+/** One finding; of one that is told otherwise, its texts and numbers. */
+function found(
+  finding: Readonly<Record<string, unknown>>,
+  trans: TranslationBundle
+): string {
+  const { detector, action, where, fault } = finding;
+  if (typeof detector !== 'string' || typeof where !== 'string') {
+    return Object.values(finding).flatMap(flat).join(' ');
+  }
+  if (typeof fault === 'string' && fault !== '') {
+    return trans.__(
+      '%1 failed (%2), which blocks the %3',
+      detector,
+      fault,
+      where
+    );
+  }
+  switch (action) {
+    case 'block':
+      return trans.__('%1 blocked the %2', detector, where);
+    case 'mask':
+      return trans.__('%1 masked in the %2', detector, where);
+    default:
+      return trans.__('%1 flagged in the %2', detector, where);
+  }
 }
 
 function flat(value: unknown): string[] {
