@@ -176,18 +176,18 @@ def test_a_shape_says_how_far_it_reaches(shape):
     assert sre.parse(shape.source).getwidth()[1] + 2 <= shape.reach
 
 
-EXPRESSIONS = st.recursive(
-    st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "c"]),
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map("".join),
-        st.tuples(inner, inner).map(lambda two: f"(?:{two[0]}|{two[1]})"),
-        st.tuples(inner, st.sampled_from(["?", "{1,2}", "{2}", "*", "+"])).map(
-            lambda two: f"(?:{two[0]}){two[1]}"
-        ),
-        inner.map(lambda one: rf"\b{one}"),
-        inner.map(lambda one: rf"{one}\b"),
-    ),
-    max_leaves=6,
+ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "c"])
+PARTS = st.tuples(
+    st.sampled_from(["", r"\b"]),
+    ATOMS,
+    st.sampled_from(["", "", "?", "{1,2}", "{2}", "*", "+"]),
+    st.sampled_from(["", "", r"\b"]),
+).map("".join)
+GROUPS = st.lists(PARTS, min_size=1, max_size=3).map("".join)
+EXPRESSIONS = st.lists(GROUPS, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from(
+        [f"(?:{'|'.join(parts)})", f"(?:{'|'.join(parts)})+c", f"a(?:{'|'.join(parts)}){{0,2}}"]
+    )
 )
 
 
