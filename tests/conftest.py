@@ -28,6 +28,13 @@ def _no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("SNAPML_AUDIT_HEADS", str(tmp_path_factory.getbasetemp() / "heads"))
 
 
+@pytest.fixture(scope="session")
+def vllm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder where vLLM's environment is made, once a session; TESTS_DATA_HOME names one that is kept."""
+    named = os.environ.get("TESTS_DATA_HOME")
+    return Path(named) if named else tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a workspace in it, current and named by SNAPML_WORKSPACE."""

@@ -10,7 +10,10 @@ from cyclopts import Parameter as Named
 
 from snapml_lab.commands.core import Command, Surface, commands
 from snapml_lab.commands.types import Completes, parts
+from snapml_lab.envs import engines
+from snapml_lab.envs.recipes import EITHER, RECIPES
 from snapml_lab.governance import promotions
+from snapml_lab.guardrails import policies
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import DEFAULT_QUEUE
 from snapml_lab.registry import aliases, deployments, versions
@@ -128,8 +131,10 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
                 "SELECT name FROM queues UNION SELECT queue FROM jobs UNION SELECT ?", DEFAULT_QUEUE
             )
             return sorted(row["name"] for row in rows)
-        case "schedules":
-            return ws.catalog.keys("schedules")
+        case "guardrails":
+            return policies.names(ws)
+        case "schedules" | "providers" | "deployments" | "captures":
+            return ws.catalog.keys(source)
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]
         case "models":
@@ -143,6 +148,12 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
         case "requests":
             waiting = promotions.latest(ws.ledger, of=None, state=promotions.Stage.WAITING, limit=_MOST)
             return [item.id for item in waiting]
+        case "environments":
+            return [
+                *EITHER,
+                *RECIPES,
+                *(item.id for item in engines.every() if item.recipe.name not in RECIPES),
+            ]
     return []
 
 

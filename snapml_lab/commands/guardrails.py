@@ -22,7 +22,6 @@ from snapml_lab.guardrails.verdict import Finding
 from snapml_lab.guardrails.whole import Ask
 from snapml_lab.registry import deployments
 from snapml_lab.registry.asking import Client
-from snapml_lab.stats import Share
 from snapml_lab.views.base import View
 from snapml_lab.views.charts import Bar, Intervals
 from snapml_lab.views.tables import framed, html_table, text_table
@@ -435,5 +434,5 @@ def _told(measured: dict[str, Any]) -> str:
     )
 
 
-def _interval(share: list[float] | Share | None) -> str:
+def _interval(share: list[float] | None) -> str:
     return "none found" if share is None else f"{share[0]:.2f} [{share[1]:.2f}, {share[2]:.2f}]"

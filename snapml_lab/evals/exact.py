@@ -10,7 +10,7 @@ from snapml_lab.governance import keys
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.registry.asking import Client
-from snapml_lab.stats import wilson
+from snapml_lab.stats import share
 from snapml_lab.store.files import read_json, replace_json
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import open_workspace
@@ -80,7 +80,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             report.progress(len(cases) / len(records), f"{hits} of {answered} exact{lost}")
     if answered == 0:
         raise SnapmlError(f"No record was answered: {cases[0]['error']}", fix="See: snapml endpoints list")
-    found = wilson(hits, answered)
+    found = share(hits, answered)
     for name, value in found._asdict().items():
         report.metric("exact_match" if name == "value" else f"exact_match_{name}", value)
     report.metric("errors", len(cases) - answered)

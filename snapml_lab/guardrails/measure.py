@@ -8,16 +8,18 @@ traffic: measure on texts of your own. Texts are in parts, put together when rea
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.guardrails.detectors import DETECTORS
 from snapml_lab.guardrails.guard import Guard
 from snapml_lab.guardrails.policies import Action, Policy, Rule, Where
 from snapml_lab.guardrails.whole import Ask
-from snapml_lab.stats import Share, wilson
+from snapml_lab.stats import wilson
 
 OWN = "labelled.jsonl"
 _OPTIONS = {"language": {"allow": ["en"]}}
@@ -31,6 +33,14 @@ class Labelled:
     text: str
     label: bool
     detector: str | None
+
+
+class Share(NamedTuple):
+    """A share with its 95% interval; of nothing it is not a number."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,9 @@ def _counted(name: str, texts: Sequence[Labelled], finds: Callable[[str], bool])
     found = sum(said and label for said, label in right)
     missed = sum(label and not said for said, label in right)
     wrong = sum(said and not label for said, label in right)
-    return Measured(
-        name, len(texts), found, missed, wrong, wilson(found, found + wrong), wilson(found, found + missed)
-    )
+    return Measured(name, len(texts), found, missed, wrong, _share(found, wrong), _share(found, missed))
+
+
+def _share(hits: int, others: int) -> Share:
+    number = hits + others
+    return Share(hits / number, *wilson(hits, number)) if number else Share(math.nan, 0.0, 1.0)

@@ -24,10 +24,33 @@ _ADAPTED_MATRICES = 7
 """Linear maps of a decoder layer that LoRA adapts: four of attention, three of the feed-forward part."""
 
 
-def serving(source: str) -> int | None:
-    """Return the memory (MiB) to serve a model's folder, an adapter's with its base's; None where it cannot be known."""
-    weights = _weights(Path(source))
-    return None if weights is None else int(weights * _SERVING / _MIB) + _CONTEXT_MIB
+def serving(source: str, bits: int | None = None) -> int | None:
+    """Return the memory (MiB) to serve a model's folder, an adapter's with its base's; None where it cannot be known.
+
+    Args:
+        source: the folder.
+        bits: of each weight, where they are quantized as they are loaded; None: as they are in the files.
+    """
+    folder = Path(source)
+    total = _weights(folder)
+    if total is None:
+        return None
+    if bits is not None:
+        total = total * bits // (32 if _is_wide(folder) else 16)
+    return int(total * _SERVING / _MIB) + _CONTEXT_MIB
+
+
+def weights(source: Path) -> int | None:
+    """Return the MiB of a model's weights, an adapter's with its base's; None where they cannot be known."""
+    found = _weights(source)
+    return None if found is None else -(-found // _MIB)
+
+
+def _is_wide(folder: Path) -> bool:
+    """Say whether a model's files, or those of an adapter's base, are of 32 bits a weight."""
+    adapter = _read(folder / "adapter_config.json")
+    config = _config(Path(str(adapter.get("base_model_name_or_path", "")))) if adapter else _config(folder)
+    return (config or {}).get("dtype", (config or {}).get("torch_dtype")) == "float32"
 
 
 def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | None:
@@ -40,8 +63,8 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
         max_length: tokens a row.
     """
     folder = Path(base)
-    weights, config = _weights(folder), _config(folder)
-    if weights is None or config is None:
+    own, config = _weights(folder), _config(folder)
+    if own is None or config is None:
         return None
     try:
         hidden, layers, words = (
@@ -54,7 +77,7 @@ def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | 
     wide = 2 if config.get("dtype", config.get("torch_dtype")) == "float32" else 1
     trained = layers * rank * (_ADAPTED_MATRICES - 3) * 2 * hidden + layers * rank * 3 * (hidden + inner)
     activations = _ACTIVATION_BYTES * tokens * hidden * layers * wide
-    total = weights + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
+    total = own + trained * _TRAINED_BYTES + activations + tokens * words * _LOGIT_BYTES
     return int(total / _MIB) + _CONTEXT_MIB
 
 
