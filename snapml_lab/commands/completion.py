@@ -13,7 +13,6 @@ from snapml_lab.commands.types import Completes, parts
 from snapml_lab.envs import engines
 from snapml_lab.envs.recipes import EITHER, RECIPES
 from snapml_lab.governance import promotions
-from snapml_lab.guardrails import policies
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import DEFAULT_QUEUE
 from snapml_lab.registry import aliases, deployments, versions
@@ -131,9 +130,7 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
                 "SELECT name FROM queues UNION SELECT queue FROM jobs UNION SELECT ?", DEFAULT_QUEUE
             )
             return sorted(row["name"] for row in rows)
-        case "guardrails":
-            return policies.names(ws)
-        case "schedules" | "providers" | "deployments" | "captures":
+        case "schedules" | "providers" | "deployments" | "captures" | "guardrails":
             return ws.catalog.keys(source)
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]

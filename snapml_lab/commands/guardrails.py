@@ -149,7 +149,7 @@ def show(ws: Workspace, policy: PolicyName) -> GuardrailsView:
 def set_guardrails(
     ws: Workspace, policy: PolicyName, *, rules: FilePath | None = None, mask: Many | None = None, block: Many | None = None,
     flag: Many | None = None, deny: Many | None = None, language: Many | None = None,
-    max_length: Annotated[int, Field(ge=1, le=10_000_000)] | None = None, schema: FilePath | None = None,
+    max_length: Annotated[int, Field(ge=1, le=10_000_000)] | None = None, json_schema: FilePath | None = None,
     judge: Annotated[str, Completes("deployments"), Field(min_length=1)] | None = None, rule: str | None = None,
 ) -> GuardrailsView:  # fmt: skip
     """Declare a guardrails policy, from a file of rules or from what is named here; with nothing named, the usual rules.
@@ -163,7 +163,7 @@ def set_guardrails(
         deny: words that block, in requests and answers.
         language: languages an answer may be in, as en,de; another one blocks.
         max_length: characters an answer may have; a longer one is blocked.
-        schema: a JSON file: the JSON Schema of every answer, which is held back until it fits.
+        json_schema: a JSON file: the JSON Schema of every answer, which is held back until it fits.
         judge: a deployment that is asked whether an answer breaks the rule.
         rule: the rule for the judge, in words.
     """
@@ -178,8 +178,10 @@ def set_guardrails(
         made.append(Rule("language", Action.BLOCK, Where.OUTPUT, {"allow": allowed}))
     if max_length is not None:
         made.append(Rule("length", Action.BLOCK, Where.OUTPUT, {"max": max_length}))
-    if schema is not None:
-        made.append(Rule("schema", Action.BLOCK, Where.OUTPUT, {"schema": _json(ws, "schema", schema)}))
+    if json_schema is not None:
+        made.append(
+            Rule("schema", Action.BLOCK, Where.OUTPUT, {"schema": _json(ws, "json_schema", json_schema)})
+        )
     if (judge is None) != (rule is None):
         raise InvalidInputError.of(
             "judge", judge, "a deployment and a rule", "Give both: --judge NAME --rule …"
