@@ -9,7 +9,7 @@ traffic: measure on texts of your own. Texts are in parts, put together when rea
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -107,18 +107,17 @@ def measure(rules: Sequence[Rule], texts: Sequence[Labelled], ask: Ask | None = 
             if about:
                 options = rule.options or _OPTIONS.get(name, {})
                 guard = Guard(Policy("measured", (Rule(name, Action.FLAG, Where.INPUT, options),)), ask)
-                measured.append(
-                    _counted(name, about, lambda text, guard=guard: bool(guard.input([text]).findings))
-                )
+                found = [bool(guard.input([item.text]).findings) for item in about]
+                measured.append(_counted(name, list(zip(found, (item.label for item in about), strict=True))))
     return measured
 
 
-def _counted(name: str, texts: Sequence[Labelled], finds: Callable[[str], bool]) -> Measured:
-    right = [(finds(item.text), item.label) for item in texts]
+def _counted(name: str, right: Sequence[tuple[bool, bool]]) -> Measured:
+    """Count what was said of texts against how they are labelled."""
     found = sum(said and label for said, label in right)
     missed = sum(label and not said for said, label in right)
     wrong = sum(said and not label for said, label in right)
-    return Measured(name, len(texts), found, missed, wrong, _share(found, wrong), _share(found, missed))
+    return Measured(name, len(right), found, missed, wrong, _share(found, wrong), _share(found, missed))
 
 
 def _share(hits: int, others: int) -> Share:

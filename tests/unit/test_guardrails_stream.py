@@ -13,6 +13,7 @@ from snapml_lab.guardrails import injection, pii, secrets
 from snapml_lab.guardrails.automaton import Automaton, Expression
 from snapml_lab.guardrails.guard import Guard
 from snapml_lab.guardrails.policies import Action, Policy, Rule, Where
+from snapml_lab.guardrails.shapes import Shape
 
 KEY = "sk-" + "snapml-" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ"
 PLANTED = {
@@ -153,7 +154,7 @@ def test_a_detector_that_fails_blocks_and_says_so(monkeypatch):
         raise ZeroDivisionError
 
     guard = Guard(Policy("p", (Rule("email", Action.FLAG),)))
-    monkeypatch.setattr("snapml_lab.guardrails.shapes.Shape.next", broken)
+    monkeypatch.setattr(Shape, "next", broken)
     verdict = guard.output("hello")
     assert verdict.blocked
     assert verdict.texts == [""]
