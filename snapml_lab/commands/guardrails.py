@@ -42,6 +42,7 @@ class RuleView(View):
     action: Action
     where: Where
     options: dict[str, Any]
+    finds: str
     measured: str | None
 
     @classmethod
@@ -52,13 +53,13 @@ class RuleView(View):
             told = "uncalibrated" if rule.measured is None else _told(rule.measured)
         return cls(
             rule=f"{number}:{rule.detector}", detector=rule.detector, action=rule.action, where=rule.where,
-            options=rule.options, measured=told,
+            options=rule.options, finds=DETECTORS[rule.detector].finds, measured=told,
         )  # fmt: skip
 
     def row(self) -> list[str]:
         """The cells of one line of a list."""
         options = ", ".join(f"{name}: {_shown(value)}" for name, value in self.options.items())
-        told = f"{DETECTORS[self.detector].finds}{'; ' + self.measured if self.measured else ''}"
+        told = f"{self.finds}{'; ' + self.measured if self.measured else ''}"
         return [self.rule, self.action, self.where, options, told]
 
 
@@ -277,6 +278,14 @@ def try_out(
     )  # fmt: skip
 
 
+class ShareView(View):
+    """A share with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class MeasuredView(View):
     """A detector on a set: counts of texts; precision and recall with 95% intervals, None where there is nothing to divide by."""
 
@@ -285,22 +294,29 @@ class MeasuredView(View):
     found: int
     missed: int
     wrong: int
-    precision: list[float] | None
-    recall: list[float] | None
+    precision: ShareView | None
+    recall: ShareView | None
 
     @classmethod
     def of(cls, item: measure.Measured) -> "MeasuredView":
         """Read a measurement."""
         shares = {
-            "precision": list(item.precision) if item.found + item.wrong else None,
-            "recall": list(item.recall) if item.found + item.missed else None,
+            "precision": ShareView(**item.precision._asdict()) if item.found + item.wrong else None,
+            "recall": ShareView(**item.recall._asdict()) if item.found + item.missed else None,
         }
         return cls(**{**vars(item), **shares})
 
     def row(self) -> list[str]:
         """The cells of one line of a table."""
         counts = [str(self.texts), str(self.found), str(self.missed), str(self.wrong)]
-        return [self.detector, *counts, _interval(self.precision), _interval(self.recall)]
+        return [
+            self.detector,
+            *counts,
+            *(
+                _interval(share and [share.value, share.low, share.high])
+                for share in (self.precision, self.recall)
+            ),
+        ]
 
 
 class Measurement(View):
@@ -320,7 +336,7 @@ class Measurement(View):
 
         charts = [
             Intervals(f"{title}, with 95% intervals", "share", [
-                Bar(item.detector, *shares) for item in self.detectors if (shares := getattr(item, name)) is not None
+                Bar(item.detector, share.value, share.low, share.high) for item in self.detectors if (share := getattr(item, name)) is not None
             ]).svg()
             for name, title in (("precision", "Precision: found that is one"), ("recall", "Recall: ones that are found"))
         ]  # fmt: skip

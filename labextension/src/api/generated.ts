@@ -1592,6 +1592,7 @@ export interface GuardrailsView {
 export interface RuleView {
   action: Action;
   detector: string;
+  finds: string;
   measured: string | null;
   options: {
     [k: string]: unknown;
@@ -1618,10 +1619,18 @@ export interface MeasuredView {
   detector: string;
   found: number;
   missed: number;
-  precision: number[] | null;
-  recall: number[] | null;
+  precision: ShareView | null;
+  recall: ShareView | null;
   texts: number;
   wrong: number;
+}
+/**
+ * A share with its 95% interval.
+ */
+export interface ShareView {
+  high: number;
+  low: number;
+  value: number;
 }
 export interface GuardrailsRemoveParams {
   /**
