@@ -313,7 +313,7 @@ class MeasuredView(View):
             self.detector,
             *counts,
             *(
-                _interval(share and [share.value, share.low, share.high])
+                _interval([share.value, share.low, share.high] if share else None)
                 for share in (self.precision, self.recall)
             ),
         ]
