@@ -20,7 +20,8 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 NOT_AGAIN = frozenset({
-    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "data remove", "deploy", "deploy export", "jobs cancel",
+    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "capture off", "capture on", "data remove", "deploy", "deploy export",
+    "guardrails measure", "guardrails remove", "guardrails set", "jobs cancel",
     "jobs priority", "jobs schedule", "jobs unschedule", "keys create", "keys revoke", "leases free", "models note",
     "policies remove", "policies set", "prices compute", "prices remove", "prices set", "promote", "providers remove", "providers set", "queue limit", "queue pause",
     "queue resume", "reject", "roles remove", "roles set", "rollout back", "rollout promote", "rollout share", "runs delete", "runs reproduce", "runs restore", "runs tag",

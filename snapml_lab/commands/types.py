@@ -15,7 +15,8 @@ class Completes:
     """Where tab completion finds values.
 
     One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``,
-    ``promotable``, ``aliases``, ``requests``, ``providers``, ``deployments``, ``environments``.
+    ``promotable``, ``aliases``, ``requests``, ``providers``, ``deployments``, ``environments``, ``guardrails``,
+    ``captures``.
     """
 
     source: str

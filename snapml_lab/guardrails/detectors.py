@@ -85,4 +85,7 @@ def scanners(detector: str, options: str) -> Sequence[tuple[str, Scanner]]:
         ):
             raise InvalidInputError.of("deny", said, "words and expressions, each a list of texts")
         return [("deny", scanner) for scanner in deny.scanners(*lists)]
-    return [(name, shape) for name in (DETECTORS[detector].parts or (detector,)) for shape in _SHAPES[name]]
+    found: list[tuple[str, Scanner]] = []
+    for name in DETECTORS[detector].parts or (detector,):
+        found += [(name, shape) for shape in _SHAPES[name]]
+    return found

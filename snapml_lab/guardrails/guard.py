@@ -3,6 +3,7 @@
 import json
 
 from snapml_lab.guardrails import detectors, whole
+from snapml_lab.guardrails.deny import Deny
 from snapml_lab.guardrails.detectors import DETECTORS
 from snapml_lab.guardrails.policies import Policy, Rule, Where
 from snapml_lab.guardrails.shapes import Scanner, Shape, watching
@@ -93,7 +94,7 @@ def _watches(scanners: list[Scanner]) -> list[Watch]:
     made = [
         Watch(scanner.automaton, scanner.reach, skeleton=scanner.skeleton)
         for scanner in scanners
-        if not isinstance(scanner, Shape)
+        if isinstance(scanner, Deny)
     ]
     shapes = [scanner for scanner in scanners if isinstance(scanner, Shape)]
     for low, high in ((0, _NEAR), (_NEAR, _FAR), (_FAR, 1 << 30)):

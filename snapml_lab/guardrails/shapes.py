@@ -13,11 +13,19 @@ Check = Callable[[str, int, int], tuple[int, int] | None]
 
 
 class Scanner(Protocol):
-    """What finds spans in a folded text; ``reach``: characters from where a match may start to where that is decided."""
+    """What finds spans in a folded text."""
 
-    label: str
-    skeleton: bool
-    reach: int
+    @property
+    def label(self) -> str:
+        """What is put in its place."""
+
+    @property
+    def skeleton(self) -> bool:
+        """Whether it is looked for among look-alikes."""
+
+    @property
+    def reach(self) -> int:
+        """Characters from where a match may start to where that is decided."""
 
     def next(self, text: str, start: int, before: int) -> tuple[int, int, int] | None:
         """Return the first match that starts in a part: where it starts, and the span that is meant."""

@@ -19,8 +19,9 @@ TEMPLATE = (
 class Check(Protocol):
     """A check of a whole text."""
 
-    holds: int | None
-    """Characters it must see before any may be let go; None is all of them."""
+    @property
+    def holds(self) -> int | None:
+        """Characters it must see before any may be let go; None is all of them."""
 
     def judge(self, text: str, *, final: bool) -> bool | None:
         """Say whether a text (so far) breaks the rule; None: not known yet."""

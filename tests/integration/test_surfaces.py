@@ -18,6 +18,8 @@ from snapml_lab.commands.types import TakesWords, parts
 from snapml_lab.costs import prices
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys, policies, roles
+from snapml_lab.guardrails import capture
+from snapml_lab.guardrails import policies as guardrails
 from snapml_lab.jobs import queue
 from snapml_lab.registry import providers, versions
 from snapml_lab.registry.providers import Provider
@@ -33,6 +35,23 @@ MADE_ANEW = (
 
 CASES = {
     "ask": {"prompt": "hello", "model": "nobody"},
+    "capture export": {"deployment": "flowers", "out": "captured.jsonl"},
+    "capture list": {},
+    "capture off": {"deployment": "flowers"},
+    "capture on": {"deployment": "flowers", "share": 0.5, "redact": ["email,card"], "days": 7},
+    "capture show": {"deployment": "flowers", "limit": 3},
+    "guardrails list": {},
+    "guardrails measure": {"what": "card"},
+    "guardrails remove": {"policy": "tried"},
+    "guardrails set": {
+        "policy": "tried",
+        "mask": ["pii"],
+        "block": ["secrets,injection"],
+        "deny": ["heron"],
+        "max_length": 500,
+    },
+    "guardrails show": {"policy": "tried"},
+    "guardrails test": {"policy": "default", "text": "write to a@example.org", "of": "input"},
     "cost": {"by": "deployment", "days": 3.0},
     "deploy": {"model": SEARCH, "name": "flowers"},
     "deploy export": {"name": "flowers", "folder": "box"},
@@ -503,6 +522,16 @@ def _prepare(name: str, place: Path) -> None:
         _with_queue(paused=name == "queue resume")
     if name == "prices remove":
         prices.set_compute(Workspace(place / ".snapml"), Decimal(1))
+    if name.startswith("capture "):
+        _with_endpoint(there=True)
+        if name != "capture on":
+            settings = capture.declare(Workspace(place / ".snapml"), capture.Settings("flowers"))
+            capture.Capturer(Workspace(place / ".snapml"), settings).record(
+                "one", 1e9, {"messages": [{"role": "user", "content": "a@example.org"}]}, "yes"
+            )
+    if name in ("guardrails remove", "guardrails show"):
+        made = guardrails.Policy("tried", guardrails.USUAL)
+        guardrails.declare(Workspace(place / ".snapml"), made)
     if name == "keys revoke":
         keys.create(Workspace(place / ".snapml"), "to end")
     if name == "promote":
@@ -531,6 +560,11 @@ def _tidy(name: str, place: Path) -> None:
     if name == "deploy export":
         assert (place / "box" / "start.py").is_file()
         shutil.rmtree(place / "box")
+    if name.startswith("capture "):
+        shutil.rmtree(place / ".snapml" / "captures", ignore_errors=True)
+    if name == "capture export":
+        assert "email redacted" in (place / "captured.jsonl").read_text()
+        (place / "captured.jsonl").unlink()
     if name == "predict":
         assert len((place / "said.csv").read_text().splitlines()) == 151
         (place / "said.csv").unlink()

@@ -13,6 +13,7 @@ from snapml_lab.guardrails import injection, pii, secrets
 from snapml_lab.guardrails.automaton import Automaton, Expression
 from snapml_lab.guardrails.guard import Guard
 from snapml_lab.guardrails.policies import Action, Policy, Rule, Where
+from snapml_lab.guardrails.shapes import Shape
 
 KEY = "sk-" + "snapml-" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ"
 PLANTED = {
@@ -153,7 +154,7 @@ def test_a_detector_that_fails_blocks_and_says_so(monkeypatch):
         raise ZeroDivisionError
 
     guard = Guard(Policy("p", (Rule("email", Action.FLAG),)))
-    monkeypatch.setattr("snapml_lab.guardrails.shapes.Shape.next", broken)
+    monkeypatch.setattr(Shape, "next", broken)
     verdict = guard.output("hello")
     assert verdict.blocked
     assert verdict.texts == [""]
@@ -176,18 +177,18 @@ def test_a_shape_says_how_far_it_reaches(shape):
     assert sre.parse(shape.source).getwidth()[1] + 2 <= shape.reach
 
 
-EXPRESSIONS = st.recursive(
-    st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "c"]),
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map("".join),
-        st.tuples(inner, inner).map(lambda two: f"(?:{two[0]}|{two[1]})"),
-        st.tuples(inner, st.sampled_from(["?", "{1,2}", "{2}", "*", "+"])).map(
-            lambda two: f"(?:{two[0]}){two[1]}"
-        ),
-        inner.map(lambda one: rf"\b{one}"),
-        inner.map(lambda one: rf"{one}\b"),
-    ),
-    max_leaves=6,
+ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "c"])
+PARTS = st.tuples(
+    st.sampled_from(["", r"\b"]),
+    ATOMS,
+    st.sampled_from(["", "", "?", "{1,2}", "{2}", "*", "+"]),
+    st.sampled_from(["", "", r"\b"]),
+).map("".join)
+GROUPS = st.lists(PARTS, min_size=1, max_size=3).map("".join)
+EXPRESSIONS = st.lists(GROUPS, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from(
+        [f"(?:{'|'.join(parts)})", f"(?:{'|'.join(parts)})+c", f"a(?:{'|'.join(parts)}){{0,2}}"]
+    )
 )
 
 

@@ -17,6 +17,14 @@ export type Task = 'binary' | 'multiclass' | 'regression';
  */
 export type State = 'queued' | 'starting' | 'running' | 'stopping' | 'succeeded' | 'failed' | 'cancelled' | 'lost';
 /**
+ * What happens to what is found.
+ */
+export type Action = 'block' | 'mask' | 'flag';
+/**
+ * Of what a rule is.
+ */
+export type Where = 'input' | 'output' | 'both';
+/**
  * What a person is to a workspace; each may all that the ones before it may.
  */
 export type Role = 'viewer' | 'developer' | 'approver' | 'admin';
@@ -88,6 +96,41 @@ export interface Commands {
   automl: {
     params: AutomlParams;
     result: JobView;
+  };
+  /**
+   * Write what was kept of a deployment as chat records, oldest first, in the form that fine-tuning and evaluation take.
+   */
+  'capture/export': {
+    params: CaptureExportParams;
+    result: ExportView;
+  };
+  /**
+   * List what is kept of which deployments.
+   */
+  'capture/list': {
+    params: CaptureListParams;
+    result: CaptureList;
+  };
+  /**
+   * Keep nothing more of a deployment; what there is stays for its days.
+   */
+  'capture/off': {
+    params: CaptureOffParams;
+    result: CaptureView;
+  };
+  /**
+   * Keep a sample of a deployment's requests and answers from now on, with secrets and personal data masked.
+   */
+  'capture/on': {
+    params: CaptureOnParams;
+    result: CaptureView;
+  };
+  /**
+   * Show the newest requests and answers that were kept of a deployment.
+   */
+  'capture/show': {
+    params: CaptureShowParams;
+    result: CapturedList;
   };
   /**
    * Show what requests used and cost, as a chart and a table; by day with jobs, budgets and a forecast of the month.
@@ -193,6 +236,48 @@ export interface Commands {
   finetune: {
     params: FinetuneParams;
     result: JobView;
+  };
+  /**
+   * List the guardrails policies, their rules, and which deployments have them.
+   */
+  'guardrails/list': {
+    params: GuardrailsListParams;
+    result: GuardrailsList;
+  };
+  /**
+   * Measure precision and recall of detectors on labelled texts, with intervals; a judge's figures are kept with its rule.
+   */
+  'guardrails/measure': {
+    params: GuardrailsMeasureParams;
+    result: Measurement;
+  };
+  /**
+   * Remove a guardrails policy. A deployment that names it answers nothing until it names another.
+   */
+  'guardrails/remove': {
+    params: GuardrailsRemoveParams;
+    result: GuardrailsView;
+  };
+  /**
+   * Declare a guardrails policy, from a file of rules or from what is named here; with nothing named, the usual rules.
+   */
+  'guardrails/set': {
+    params: GuardrailsSetParams;
+    result: GuardrailsView;
+  };
+  /**
+   * Show a guardrails policy: each rule, what it finds, and what is held back of a stream.
+   */
+  'guardrails/show': {
+    params: GuardrailsShowParams;
+    result: GuardrailsView;
+  };
+  /**
+   * Show what a policy would do to a text; a rule with a judge asks it.
+   */
+  'guardrails/test': {
+    params: GuardrailsTestParams;
+    result: TrialView;
   };
   /**
    * Stop a job with all its processes, and the jobs it submitted.
@@ -930,6 +1015,82 @@ export interface ErrorView {
   fix: string;
   message: string;
 }
+export interface CaptureExportParams {
+  /**
+   * a deployment's name
+   */
+  deployment: string;
+  /**
+   * a file
+   */
+  out: string;
+}
+/**
+ * A file of chat records; ``left_out``: what is no conversation of text alone, as fine-tuning takes it.
+ */
+export interface ExportView {
+  deployment: string;
+  left_out: number;
+  path: string;
+  records: number;
+}
+export interface CaptureListParams {}
+/**
+ * What is kept of which deployments.
+ */
+export interface CaptureList {
+  captures: CaptureView[];
+}
+/**
+ * What is kept of a deployment, and how much is there.
+ */
+export interface CaptureView {
+  days: number;
+  deployment: string;
+  kept: number;
+  on: boolean;
+  redact: string[];
+  share: number;
+}
+export interface CaptureOffParams {
+  /**
+   * a deployment's name
+   */
+  deployment: string;
+}
+export interface CaptureOnParams {
+  days?: number;
+  deployment: string;
+  redact?: string[] | null;
+  share?: number;
+}
+export interface CaptureShowParams {
+  /**
+   * a deployment's name
+   */
+  deployment: string;
+  /**
+   * how many at most
+   */
+  limit?: number;
+}
+/**
+ * What was kept of a deployment, newest first.
+ */
+export interface CapturedList {
+  captured: CapturedView[];
+  deployment: string;
+}
+/**
+ * One request and its answer as they were kept.
+ */
+export interface CapturedView {
+  answered: string;
+  asked: string;
+  at: string;
+  id: string;
+  masked: number;
+}
 export interface CostParams {
   by?: 'model' | 'deployment' | 'key' | 'notebook' | 'cell' | 'project' | 'day';
   csv?: string | null;
@@ -1407,6 +1568,118 @@ export interface FinetuneParams {
   retries?: number;
   rows?: number;
   seed?: number;
+}
+export interface GuardrailsListParams {}
+/**
+ * All policies.
+ */
+export interface GuardrailsList {
+  policies: GuardrailsView[];
+}
+/**
+ * A policy: its rules in order; ``declared``: by a person; ``reach``: characters of a stream held back at most, None is all.
+ */
+export interface GuardrailsView {
+  declared: boolean;
+  deployments: string[];
+  name: string;
+  reach: number | null;
+  rules: RuleView[];
+}
+/**
+ * One rule; ``options`` say what its detector takes, ``measured`` what a measurement of a judge said.
+ */
+export interface RuleView {
+  action: Action;
+  detector: string;
+  finds: string;
+  measured: string | null;
+  options: {
+    [k: string]: unknown;
+  };
+  rule: string;
+  where: Where;
+}
+export interface GuardrailsMeasureParams {
+  set?: string | null;
+  what?: string | null;
+}
+/**
+ * Detectors on a set of labelled texts.
+ */
+export interface Measurement {
+  detectors: MeasuredView[];
+  set: string;
+  texts: number;
+}
+/**
+ * A detector on a set: counts of texts; precision and recall with 95% intervals, None where there is nothing to divide by.
+ */
+export interface MeasuredView {
+  detector: string;
+  found: number;
+  missed: number;
+  precision: ShareView | null;
+  recall: ShareView | null;
+  texts: number;
+  wrong: number;
+}
+/**
+ * A share with its 95% interval.
+ */
+export interface ShareView {
+  high: number;
+  low: number;
+  value: number;
+}
+export interface GuardrailsRemoveParams {
+  /**
+   * a guardrails policy
+   */
+  policy: string;
+}
+export interface GuardrailsSetParams {
+  block?: string[] | null;
+  deny?: string[] | null;
+  flag?: string[] | null;
+  json_schema?: string | null;
+  judge?: string | null;
+  language?: string[] | null;
+  mask?: string[] | null;
+  max_length?: number | null;
+  /**
+   * a guardrails policy
+   */
+  policy: string;
+  rule?: string | null;
+  rules?: string | null;
+}
+export interface GuardrailsShowParams {
+  /**
+   * a guardrails policy
+   */
+  policy: string;
+}
+export interface GuardrailsTestParams {
+  of?: 'input' | 'output';
+  /**
+   * a guardrails policy
+   */
+  policy: string;
+  /**
+   * a text
+   */
+  text: string;
+}
+/**
+ * What a policy would do to a text as one that is asked, or as an answer.
+ */
+export interface TrialView {
+  becomes: string | null;
+  blocked: boolean;
+  findings: FindingView[];
+  policy: string;
+  where: Where;
 }
 export interface JobsCancelParams {
   grace?: number;
