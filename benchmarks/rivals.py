@@ -23,6 +23,8 @@ RAY = "Ray Jobs 2.60"
 MLFLOW = "MLflow 3.18, SQLite"
 TRACKIO = "trackio 0.43"
 OURS = "ours"
+ASKER = "asker"
+"""No tracker, but driven as one is: who asks the gateways."""
 _APART = ["unshare", "-r", "-n", "-p", "-f", "--kill-child", "--mount-proc"]
 """A network and processes of its own: Ray listens on every address, and leaves processes behind."""
 _PATIENCE_SECONDS = 900.0
@@ -55,6 +57,11 @@ def mlflow_python() -> str:
     requirements, an index may not have the newest: those of the version before take their place.
     """
     return environment("mlflow", "mlflow==3.17.*", over="mlflow==3.18.*")
+
+
+def mlflow_gateway_python() -> str:
+    """Return the interpreter of an environment with MLflow, its gateway and its scoring server."""
+    return environment("mlflow-gateway", "mlflow[genai]==3.17.*", over="mlflow==3.18.*")
 
 
 def trackio_python() -> str:
@@ -158,6 +165,7 @@ _TRACKERS: dict[str, tuple[Callable[[], str], str]] = {
     OURS: (lambda: sys.executable, "driver_snapml.py"),
     MLFLOW: (mlflow_python, "driver_mlflow.py"),
     TRACKIO: (trackio_python, "driver_trackio.py"),
+    ASKER: (lambda: sys.executable, "asker.py"),
 }
 
 

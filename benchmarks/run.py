@@ -9,24 +9,28 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from added import added_first_token, added_latency
 from burst import notebooks_burst, tiny_jobs
 from busy import gateway_busy
 from faults import faults
 from finding import runs_search
 from idle import idle_cpu
+from infer import v2_infer
 from listing import jobs_list
 from long_curve import long_curve
 from loop import event_loop
 from measure import Entry, Outcomes, machine, ratio, spread, versions
 from metrics import eight_writers, log_killed, log_metric, run_costs
 from start import import_cost, load_ext, server_import
+from streams import streams
 from submit import submit_beside_ray, submit_notebook, submit_to_payload
+from throughput import requests_16, requests_64
 from ticks import tick_live
 
 _GROUPS: dict[str, tuple[str, list[Callable[[], Entry | Outcomes]]]] = {
     "record": (
         "The record, beside MLflow and trackio",
-        [import_cost, log_metric, eight_writers, runs_search, gateway_busy, long_curve, log_killed, run_costs],
+        [import_cost, log_metric, eight_writers, runs_search, long_curve, log_killed, run_costs],
     ),
     "jobs": (
         "Jobs, the start and the page, beside jupyter-scheduler and Ray Jobs",
@@ -34,6 +38,10 @@ _GROUPS: dict[str, tuple[str, list[Callable[[], Entry | Outcomes]]]] = {
             load_ext, server_import, submit_to_payload, submit_beside_ray, submit_notebook, tiny_jobs, notebooks_burst,
             jobs_list, tick_live, idle_cpu, event_loop, faults,
         ],
+    ),
+    "gateway": (
+        "The gateway, beside LiteLLM's proxy and MLflow",
+        [added_latency, added_first_token, requests_16, requests_64, streams, gateway_busy, v2_infer],
     ),
 }  # fmt: skip
 _ALL = {function.__name__: function for _, functions in _GROUPS.values() for function in functions}

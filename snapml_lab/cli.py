@@ -52,12 +52,30 @@ def _run(tokens: list[str], *, as_json: bool) -> None:
         print(bound.help)  # noqa: T201
         return
     ws = open_workspace()
-    result = dispatch(ws, bound.command.name, bound.arguments, Call(Surface.CLI))
+    result = dispatch(
+        ws, bound.command.name, bound.arguments, Call(Surface.CLI, **({} if as_json else {"tell": _teller()}))
+    )
     if bound.command.picture and not bound.background and not isinstance(result, LeftOut):
         result = follow(ws, bound.command, result.id, None if as_json else _progress())
         if not as_json and sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
     _present(result, as_json=as_json)
+
+
+def _teller() -> Any:
+    """Show what a command tells meanwhile beside its result: of a view that grows, what is new of it."""
+    told = ""
+
+    def tell(view: Any) -> None:
+        nonlocal told
+        text = view.plain()
+        new = text[len(told) :].lstrip("\n") if text.startswith(told) else text
+        if new:
+            sys.stderr.write(new + "\n")
+            sys.stderr.flush()
+        told = text
+
+    return tell
 
 
 def _present(result: Any, *, as_json: bool) -> None:

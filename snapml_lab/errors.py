@@ -3,7 +3,7 @@
 Everything a person can cause is one of these. Any other exception is a fault of ours.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SnapmlError(Exception):
@@ -144,6 +144,17 @@ class StepFailedError(SnapmlError):
     status = 422
 
 
+class BlockedError(SnapmlError):
+    """A guardrail blocked what was asked, or answered; ``findings`` say which, and never what was found."""
+
+    code = "guardrail_blocked"
+    status = 422
+
+    def __init__(self, message: str, *, fix: str = "", findings: tuple[Any, ...] = ()) -> None:
+        super().__init__(message, fix=fix)
+        self.findings = findings
+
+
 class DetachedError(SnapmlError):
     """The wait was interrupted; the job goes on."""
 
@@ -156,7 +167,7 @@ FAMILY: dict[str, type[SnapmlError]] = {
     for cls in (
         SnapmlError, InvalidInputError, UnknownCommandError, NotFoundError, ConflictError, NotAllowedError,
         UnsafeFileError, StoreDamagedError, StorageError, AuditBrokenError, MissingExtraError, JobFailedError,
-        CellFailedError, StepFailedError, DetachedError,
+        CellFailedError, StepFailedError, BlockedError, DetachedError,
     )
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 
@@ -152,3 +153,95 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
         mean = weight * mean + (1 - weight) * value
         found.append(mean / (1 - weight**seen))
     return found
+
+
+def wilson(hits: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """Return the score interval of a proportion; of no trials it is all of [0, 1].
+
+    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
+    """
+    if trials == 0:
+        return Interval(0.0, 1.0)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = hits / trials
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    reach = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return Interval(low if hits else 0.0, high if hits < trials else 1.0)
+
+
+def proportions(
+    hits: int, trials: int, other_hits: int, other_trials: int, *, confidence: float = 0.95
+) -> Comparison:
+    """Compare two independent proportions: the first less the other, its interval, and Fisher's exact p-value.
+
+    Raises:
+        ValueError: one has no trials.
+
+    Source of the interval: Newcombe, "Interval estimation for the difference between independent proportions",
+    Statistics in Medicine 17 (1998), method 10.
+    """
+    from scipy import stats as scipy_stats
+
+    if not trials or not other_trials:
+        raise ValueError("trials of both are needed")
+    one, other = hits / trials, other_hits / other_trials
+    first = wilson(hits, trials, confidence=confidence)
+    second = wilson(other_hits, other_trials, confidence=confidence)
+    low = one - other - math.hypot(one - first.low, second.high - other)
+    high = one - other + math.hypot(first.high - one, other - second.low)
+    table = [[hits, trials - hits], [other_hits, other_trials - other_hits]]
+    return Comparison(one - other, Interval(low, high), float(scipy_stats.fisher_exact(table).pvalue))
+
+
+class Sample(NamedTuple):
+    """What is to be known of numbers to compare their mean: how many, their mean, their variance (of a sample)."""
+
+    size: int
+    mean: float
+    variance: float
+
+
+def mean_interval(sample: Sample, *, confidence: float = 0.95) -> Interval | None:
+    """Return Student's interval of a mean; None where there are fewer than two numbers."""
+    from scipy import stats as scipy_stats
+
+    if sample.size < 2:
+        return None
+    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, sample.size - 1))
+    reach *= math.sqrt(sample.variance / sample.size)
+    return Interval(sample.mean - reach, sample.mean + reach)
+
+
+def welch(one: Sample, other: Sample, *, confidence: float = 0.95) -> Comparison | None:
+    """Compare two means whose variances may differ: the first less the other; None where either has fewer than two numbers.
+
+    Source: Welch, "The generalization of 'Student's' problem when several different population variances are involved",
+    Biometrika 34 (1947), with Satterthwaite's degrees of freedom.
+    """
+    from scipy import stats as scipy_stats
+
+    if one.size < 2 or other.size < 2:
+        return None
+    difference = one.mean - other.mean
+    parts = (one.variance / one.size, other.variance / other.size)
+    error = math.sqrt(sum(parts))
+    if error == 0:
+        return Comparison(difference, Interval(difference, difference), 1.0 if difference == 0 else 0.0)
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.size - 1) + parts[1] ** 2 / (other.size - 1))
+    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p_value = float(2 * scipy_stats.t.sf(abs(difference) / error, freedom))
+    return Comparison(difference, Interval(difference - reach, difference + reach), p_value)
+
+
+class Share(NamedTuple):
+    """A share with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(hits: int, trials: int) -> Share:
+    """Return a share and its 95 % score interval; of no trials it is not a number."""
+    return Share(hits / trials if trials else math.nan, *wilson(hits, trials))

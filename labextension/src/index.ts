@@ -7,6 +7,7 @@ import { costsPlugin } from './costs/plugin.js';
 import { endpointsPlugin } from './endpoints/plugin.js';
 import { jobsModelPlugin, jobsSectionPlugin } from './jobs/plugin.js';
 import { jobCommandsPlugin } from './jobs/commands.js';
+import { keysPlugin } from './keys/plugin.js';
 import { machineModelPlugin, machineSectionPlugin } from './machine/plugin.js';
 import { modelsPlugin } from './models/plugin.js';
 import { notebooksPlugin } from './notebooks/plugin.js';
@@ -26,6 +27,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   machineModelPlugin,
   machineSectionPlugin,
   endpointsPlugin,
+  keysPlugin,
   costsPlugin,
   runsPlugin,
   modelsPlugin,

@@ -138,6 +138,10 @@ export const CommandIDs = {
   cancelJob: 'snapml:cancel-job',
   /** Arguments: `{ name: string }`, a deployment's. */
   stopEndpoint: 'snapml:stop-endpoint',
+  /** Arguments: `{ name: string }`, a deployment's: its page in the main area. */
+  openEndpoint: 'snapml:open-endpoint',
+  /** The gateway's API keys, on a page. */
+  openKeys: 'snapml:open-keys',
   /** Arguments: `{ notebook: string, cell?: string }`, relative to the project folder. */
   openCell: 'snapml:open-cell',
   /** Arguments: `{ job: string, log?: boolean }`: its row in the sidebar, and what it printed. */
@@ -150,6 +154,8 @@ export const CommandIDs = {
   openModel: 'snapml:open-model',
   /** Arguments: `{ approval: string }`, its id. */
   openApproval: 'snapml:open-approval',
+  /** No arguments: the bill, in the main area. */
+  openCosts: 'snapml:open-costs',
   /** Arguments: `{ gpu: string, holder: string }`: a GPU's UUID and a holder's key. */
   freeMemory: 'snapml:free-memory',
   /** Whether the desktop tells when a job ends; the browser is asked where it has to be. */

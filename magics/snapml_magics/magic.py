@@ -1,11 +1,12 @@
 """What ``%snapml`` does: read the line, run the command, show the result or the live picture."""
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from IPython.display import display
+from IPython.display import DisplayHandle, display
 
 from snapml_lab.commands.binding import bind
 from snapml_lab.commands.core import Call, Surface, commands
@@ -14,6 +15,7 @@ from snapml_lab.commands.following import follow
 from snapml_lab.commands.types import FromCell, parts
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.tracking import provenance
+from snapml_lab.views.base import View
 from snapml_lab.workspace import open_workspace
 from snapml_magics.front_end import live
 from snapml_magics.picture import Picture
@@ -35,15 +37,38 @@ def run(shell: Any, line: str, cell: str | None) -> Any:
         print(bound.help)  # noqa: T201 - help is text on the screen
         return None
     ws = open_workspace()
-    call = Call(Surface.MAGIC, origin=provenance.here(), namespace=shell.user_ns)
+    told = _Told()
+    call = Call(Surface.MAGIC, origin=provenance.here(), namespace=shell.user_ns, tell=told.tell)
     result = dispatch(ws, bound.command.name, bound.arguments, call)
+    if told.handle is not None:
+        told.tell(result)
+        result.shown()
+        return result
     if bound.command.picture and not bound.background and not isinstance(result, LeftOut):
         with Picture(live=live(shell), job=result.id) as picture:
             view = follow(ws, bound.command, result.id, picture.show)
             picture.last(view)
         view.shown()
         return view
-    return _streamed(result) if isinstance(result, Iterator) else result
+    if isinstance(result, Iterator):
+        return _streamed(result)
+    if live(shell) and importlib.util.find_spec("plotly") and (figure := getattr(result, "figure", None)):
+        result.enliven(figure())
+    return result
+
+
+class _Told:
+    """What a command tells before it is done: one display, which its result takes the place of."""
+
+    def __init__(self) -> None:
+        self.handle: DisplayHandle | None = None
+
+    def tell(self, view: View) -> None:
+        """Show a view."""
+        if self.handle is None:
+            self.handle = display(view.bundle(), raw=True, display_id=True)
+        else:
+            self.handle.update(view.bundle(), raw=True)
 
 
 def _streamed(pieces: Iterator[Any]) -> Any:

@@ -104,18 +104,16 @@ def _app(surface: Surface) -> cyclopts.App:
         default_parameter=cyclopts.Parameter(negative_iterable=()),
     )
     groups: dict[str, cyclopts.App] = {}
-    for command in commands().values():
-        if surface not in command.surfaces:
-            continue
+    known = [command for command in commands().values() if surface in command.surfaces]
+    for name in sorted({command.words[0] for command in known if len(command.words) > 1}):
+        groups[name] = cyclopts.App(name=name, help=_group_help(name), version_flags=[])
+        app.command(groups[name])
+    for command in known:
         *group, word = command.words
-        home = app
-        if group:
-            name = group[0]
-            if name not in groups:
-                groups[name] = cyclopts.App(name=name, help=_group_help(name), version_flags=[])
-                app.command(groups[name])
-            home = groups[name]
-        home.command(_callable(command), name=word)
+        if not group and word in groups:  # a command with others under its name
+            groups[word].default(_callable(command))
+        else:
+            (groups[group[0]] if group else app).command(_callable(command), name=word)
     return app
 
 

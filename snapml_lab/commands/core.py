@@ -25,6 +25,10 @@ MODULES = (
     "costs",
     "data",
     "env",
+    "endpoints",
+    "deploy",
+    "endpoints",
+    "env",
     "evals",
     "finetune",
     "jobs",
@@ -35,14 +39,17 @@ MODULES = (
     "models",
     "pipeline",
     "policies",
+    "providers",
     "queues",
     "reproduce",
     "roles",
+    "rollout",
     "run",
     "runs",
     "schedules",
     "serving",
     "status",
+    "tuning",
 )
 """The modules of this package that define commands."""
 
@@ -59,14 +66,22 @@ class Surface(StrEnum):
 EVERYWHERE = frozenset(Surface)
 
 
+def _silent(_: View) -> None:
+    """Show nothing meanwhile: there is nobody who watches."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """Who asks, through which mouth, and from where. A command that wants it has a parameter of this type."""
+    """Who asks, through which mouth, and from where. A command that wants it has a parameter of this type.
+
+    ``tell`` shows a view before the command is done, in the place of the one told before: what it is about to do, how far it is.
+    """
 
     surface: Surface
     actor: str = field(default_factory=account)
     origin: Origin = field(default_factory=Origin)
     namespace: Mapping[str, Any] = field(default_factory=dict)
+    tell: Callable[[View], None] = _silent
 
 
 @dataclass(frozen=True)

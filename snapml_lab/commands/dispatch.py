@@ -20,11 +20,11 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 NOT_AGAIN = frozenset({
-    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "data remove", "deploy", "jobs cancel",
+    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "data remove", "deploy", "deploy export", "jobs cancel",
     "jobs priority", "jobs schedule", "jobs unschedule", "keys create", "keys revoke", "leases free", "models note",
-    "policies remove", "policies set", "prices compute", "prices tokens", "promote", "queue limit", "queue pause",
-    "queue resume", "reject", "roles remove", "roles set", "runs delete", "runs reproduce", "runs restore", "runs tag",
-    "undeploy", "up",
+    "policies remove", "policies set", "prices compute", "prices remove", "prices set", "promote", "providers remove", "providers set", "queue limit", "queue pause",
+    "queue resume", "reject", "roles remove", "roles set", "rollout back", "rollout promote", "rollout share", "runs delete", "runs reproduce", "runs restore", "runs tag",
+    "tune-endpoint", "undeploy", "up",
 })  # fmt: skip
 """What a cell that runs again, for a run that is made again, must not do to the workspace a second time."""
 
@@ -112,7 +112,7 @@ def parameters_model(command: Command) -> type[BaseModel]:
         name: (item.annotation, ... if item.default is inspect.Parameter.empty else item.default)
         for name, item in command.parameters.items()
     }
-    title = "".join(word.capitalize() for word in command.words) + "Params"
+    title = "".join(part.capitalize() for part in command.name.replace("-", " ").split()) + "Params"
     return create_model(title, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
 
 

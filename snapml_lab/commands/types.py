@@ -15,7 +15,7 @@ class Completes:
     """Where tab completion finds values.
 
     One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``,
-    ``promotable``, ``aliases``, ``requests``, ``environments``.
+    ``promotable``, ``aliases``, ``requests``, ``providers``, ``deployments``, ``environments``.
     """
 
     source: str

@@ -63,24 +63,56 @@ class Request:
 
 @dataclass(frozen=True)
 class Total:
-    """What requests of one group add up to; ``unknown`` counts those without a known cost."""
+    """What settled requests of one group add up to; ``unknown`` counts those without a known cost.
+
+    Attributes:
+        group: its name.
+        hits: answered from the gateway's cache, at no cost.
+        input_tokens: of the disjoint buckets, as all tokens are.
+        machine_seconds: time of engines that run here.
+        first_token_ms: mean over streamed requests.
+        tokens_per_second: after the first token, over streamed requests.
+        notebook: where they came from, by notebook or cell; None otherwise.
+        cell_id: likewise.
+    """
 
     group: str
     requests: int
     failed: int
+    hits: int
     input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
     output_tokens: int
+    reasoning_tokens: int
+    machine_seconds: float
     pico: int
     unknown: int
     first_token_ms: float | None
     tokens_per_second: float | None
+    notebook: str | None
+    cell_id: str | None
+
+    @property
+    def cached_share(self) -> float | None:
+        """The part of the tokens read that a prefix cache had; None where none were read."""
+        read = self.input_tokens + self.cached_tokens + self.cache_write_tokens
+        return self.cached_tokens / read if read else None
 
 
 GROUPS = {
     "model": "model", "deployment": "deployment", "notebook": "coalesce(notebook, '(none)')",
-    "key": "coalesce((SELECT name FROM api_keys WHERE id = api_key), api_key)", "day": "date(at, 'unixepoch')",
+    "cell": "CASE WHEN notebook IS NULL OR cell_id IS NULL THEN '(none)' ELSE notebook || ' ' || cell_id END",
+    "key": "coalesce((SELECT name FROM api_keys WHERE id = api_key), api_key)",
+    "project": "coalesce(project, '(none)')", "day": "date(at, 'unixepoch')",
 }  # fmt: skip
 """What requests can be added up by, and the column it is."""
+
+_BUCKETS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+_UNIT = 10**6
+"""Amounts are added up in millions and rests: SQLite's sum of whole ones fails beyond 9 million dollars."""
+_WRITTEN = "(output_tokens + coalesce(reasoning_tokens, 0))"
+_SPOKEN = f"first_token_ms IS NOT NULL AND {_WRITTEN} > 1"
 
 
 def add(ledger: Ledger, request: Request) -> None:
@@ -107,26 +139,42 @@ def latest(ledger: Ledger, limit: int) -> list[Request]:
 
 
 def totals(ledger: Ledger, group: str, *, since: float = 0.0, until: float = math.inf) -> list[Total]:
-    """Add requests up by one of :data:`GROUPS`, dearest first; times are means over streamed requests."""
+    """Add settled requests up by one of :data:`GROUPS`, dearest first."""
     column = GROUPS[group]
+    origin = (
+        "min(notebook), min(cell_id)"
+        if group == "cell"
+        else "min(notebook), NULL"
+        if group == "notebook"
+        else "NULL, NULL"
+    )
     rows = ledger.rows(
-        f"SELECT {column} AS grouped, count(*) AS requests, sum(ended = 'failed') AS failed,"
-        " coalesce(sum(input_tokens), 0) AS input, coalesce(sum(output_tokens), 0) AS output,"
-        " coalesce(sum(cost_pico), 0) AS pico, sum(cost_pico IS NULL) AS unknown,"
-        " avg(first_token_ms) AS first, sum(CASE WHEN first_token_ms IS NOT NULL AND output_tokens > 1 THEN"
-        " output_tokens - 1 END) * 1000.0 / nullif(sum(CASE WHEN first_token_ms IS NOT NULL AND output_tokens > 1 THEN"
-        " duration_ms - first_token_ms END), 0) AS speed"
-        " FROM requests WHERE at >= ? AND at <= ? GROUP BY grouped ORDER BY pico DESC, requests DESC",
+        f"SELECT {column} AS grouped, count(*), sum(ended = 'failed'), sum(cached != 0),"
+        f" {', '.join(f'coalesce(sum({name}), 0)' for name in _BUCKETS)}, coalesce(sum(machine_seconds), 0.0),"
+        f" coalesce(sum(cost_pico / {_UNIT}), 0) AS whole, coalesce(sum(cost_pico % {_UNIT}), 0), sum(cost_pico IS NULL),"
+        f" avg(first_token_ms), sum(CASE WHEN {_SPOKEN} THEN {_WRITTEN} - 1 END) * 1000.0"
+        f" / nullif(sum(CASE WHEN {_SPOKEN} THEN duration_ms - first_token_ms END), 0), {origin}"
+        " FROM requests WHERE at >= ? AND at <= ? AND state = 'settled' GROUP BY grouped ORDER BY whole DESC, 2 DESC, 1",
         since,
         until,
     )
-    return [
-        Total(
-            str(row["grouped"]), row["requests"], row["failed"], row["input"], row["output"], row["pico"],
-            row["unknown"], row["first"], row["speed"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_total(row) for row in rows]
+
+
+def _total(row: sqlite3.Row) -> Total:
+    counted, (whole, rest, *others) = tuple(row)[:10], tuple(row)[10:]
+    values = (str(counted[0]), *counted[1:], whole * _UNIT + rest, *others)
+    return Total(**dict(zip((field.name for field in fields(Total)), values, strict=True)))
+
+
+def by_day(ledger: Ledger, *, since: float) -> dict[str, int]:
+    """Return what requests are known to have cost, in pico-dollars, by day (UTC, ``2026-11-22``)."""
+    rows = ledger.rows(
+        f"SELECT date(at, 'unixepoch'), sum(cost_pico / {_UNIT}), sum(cost_pico % {_UNIT}) FROM requests"
+        " WHERE at >= ? AND state = 'settled' AND cost_pico IS NOT NULL GROUP BY 1",
+        since,
+    )
+    return {day: whole * _UNIT + rest for day, whole, rest in rows}
 
 
 def _of(row: sqlite3.Row) -> Request:

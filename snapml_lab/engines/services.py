@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 from snapml_lab import errors
 from snapml_lab.engines import base
@@ -58,8 +59,12 @@ def start(
     return queue.submit(ws, work, actor=actor, origin=origin)
 
 
-def start_gateway(ws: Workspace, port: int | None, *, actor: str, origin: Origin) -> Job:
+def start_gateway(
+    ws: Workspace, port: int | None, *, host: str = "127.0.0.1", actor: str, origin: Origin
+) -> Job:
     """Start the gateway unless it is alive; without a ``port`` on :data:`PORT`, or a free one where that is taken.
+
+    ``host`` is the address it listens on: another than the loopback only where somebody else keeps strangers out.
 
     Raises:
         ConflictError: the port asked for is taken by another program, or the gateway is alive on another one.
@@ -75,7 +80,7 @@ def start_gateway(ws: Workspace, port: int | None, *, actor: str, origin: Origin
     chosen = _free(port or PORT) or (None if port else _free(0))
     if chosen is None:
         raise errors.ConflictError(f"Port {port} is in use.", fix="Choose another --port, or give none.")
-    spec = {"port": chosen}
+    spec = {"port": chosen, "host": host}
     work = Work(GATEWAY, GATEWAY, queue.python("snapml_lab.gateway.app:run"), spec, cpus=0, service=True)
     return queue.submit(ws, work, actor=actor, origin=origin)
 
@@ -109,8 +114,12 @@ def base_url(ws: Workspace) -> str:
     return f"http://127.0.0.1:{gateway_port(ws, job)}"
 
 
-def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
+def wait_ready(
+    ws: Workspace, job: Job, *, timeout: float = 600.0, on_change: Callable[[Job], None] | None = None
+) -> Job:
     """Wait until a service is ready, has ended without having been, or is seen to wait for room, which may take long.
+
+    ``on_change`` is told of each new state or message.
 
     Raises:
         JobFailedError: it ended, fell over three times while waited for, or was not ready in time.
@@ -128,7 +137,11 @@ def wait_ready(ws: Workspace, job: Job, *, timeout: float = 600.0) -> Job:
         elif job.waiting_for is not None and time.monotonic() > patience:
             return job
         time.sleep(0.1)
-        job = queue.get(ws, job.id)
+        before_now, job = job, queue.get(ws, job.id)
+        if on_change and (job.state, job.message, job.restarts) != (
+            before_now.state, before_now.message, before_now.restarts,
+        ):  # fmt: skip
+            on_change(job)
     if job.state is State.RUNNING:
         return job
     told = job.error_message or job.message

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path, timeout: float) -> None:
@@ -29,7 +29,7 @@ def ask(
     Raises:
         OSError: nobody listens, or nothing came back in ``timeout`` seconds.
     """
-    connection = _Connection(path, timeout)
+    connection = Connection(path, timeout)
     try:
         content = None if body is None else json.dumps(body).encode()
         connection.request(method, route, content, {"Content-Type": "application/json"})

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,7 @@ from snapml_lab.jobs import containment, events, gpus, processes
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import footprint
 from snapml_lab.registry.deployments import Deployment, Target
-from snapml_lab.store.files import locked, read_json, replace_json
-from snapml_lab.workspace import Workspace
+from snapml_lab.workspace import Workspace, open_workspace
 
 _DROPPED = {"metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user"}
 """Fields that change nothing of the answer: not passed on."""
@@ -98,8 +99,6 @@ def translate(route: str, body: Body, target: Target) -> Body:
 def load_adapter(socket: Path, name: str, path: Path | str) -> None:
     """Load a PEFT adapter into a running vLLM; it then answers by ``name``. One that is loaded already is no error.
 
-    The same service has it again after it fell and was started again.
-
     Raises:
         NotFoundError: ``path`` holds no adapter.
         ConflictError: vLLM does not take it, and why.
@@ -111,7 +110,6 @@ def load_adapter(socket: Path, name: str, path: Path | str) -> None:
     )
     if status != 200 and not (status == 400 and "already" in said):
         raise ConflictError(f"vLLM does not take the adapter {name}: {_message(said)}.", fix=_fix(said))
-    _note(socket, name, str(path))
 
 
 def unload_adapter(socket: Path, name: str) -> None:
@@ -121,7 +119,6 @@ def unload_adapter(socket: Path, name: str) -> None:
         ConflictError: vLLM refuses.
         OSError: vLLM does not answer.
     """
-    _note(socket, name, None)
     status, said = socket_http.ask(socket, "POST", "/v1/unload_lora_adapter", {"lora_name": name})
     if status not in (200, 404):
         raise ConflictError(f"vLLM does not let go of {name}: {_message(said)}.", fix="Undeploy its base.")
@@ -139,8 +136,17 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             "vllm.entrypoints.openai.api_server",
             *arguments(spec, on_gpu=bool(spec["gpus"])),
         ]
-        _Watch(argv, child_environment(spec), keep, socket, spec["name"], report).until_it_ends()
+        loading = partial(_load_declared, spec.get("deployment"), socket)
+        _Watch(argv, child_environment(spec), keep, socket, spec["name"], report, loading).until_it_ends()
     return {}
+
+
+def _load_declared(deployment: str | None, socket: Path) -> None:
+    """Load the adapters that are declared for this engine: also after it was killed, for it has forgotten them."""
+    from snapml_lab.engines import adapters
+
+    if deployment is not None:
+        adapters.load_declared(open_workspace(), deployment, socket)
 
 
 def arguments(spec: dict[str, Any], *, on_gpu: bool) -> list[str]:
@@ -206,9 +212,10 @@ class _Watch:
         socket: Path,
         name: str,
         report: Reporter,
+        before_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.argv, self.environment, self.keep = argv, environment, keep
-        self.socket, self.name, self.report = socket, name, report
+        self.socket, self.name, self.report, self.before_ready = socket, name, report, before_ready
         self.asked_to_end = threading.Event()
 
     def until_it_ends(self) -> None:
@@ -247,7 +254,7 @@ class _Watch:
             if not ready and healthy:
                 self.report.message("asking it for one token")
                 self._canary()
-                self._load_again()
+                self.before_ready()
                 self.report.ready()
                 ready = True
             if ready:
@@ -263,20 +270,6 @@ class _Watch:
             return socket_http.ask(self.socket, "GET", "/health", timeout=_HEALTH_SECONDS)[0] == 200
         except OSError:
             return False
-
-    def _load_again(self) -> None:
-        """Load the adapters that this service had before it fell; those of a service before it are forgotten."""
-        job = os.environ[events.JOB]
-        with locked(_notes(self.socket).with_suffix(".lock")):
-            noted = read_json(_notes(self.socket)) or {}
-            kept = noted.get("adapters", {}) if noted.get("job") == job else {}
-            replace_json(_notes(self.socket), {"job": job, "adapters": kept})
-        for name, path in kept.items():
-            self.report.message(f"loading the adapter {name}")
-            try:
-                load_adapter(self.socket, name, path)
-            except (SnapmlError, OSError) as error:  # one that is gone must not keep the others down
-                print(f"the adapter {name} is not loaded: {error}", file=sys.stderr, flush=True)
 
     def _canary(self) -> None:
         """Ask for one token, as a caller would; a model without a chat template goes on with a text."""
@@ -299,26 +292,12 @@ class _Watch:
         child.wait()
 
 
-def _notes(socket: Path) -> Path:
-    """Return the file that says which adapters a service has: beside its socket, where only this account can write."""
-    return socket.with_suffix(".adapters")
-
-
-def _note(socket: Path, name: str, path: str | None) -> None:
-    """Note that an adapter is loaded, or (``path`` None) no more."""
-    with locked(_notes(socket).with_suffix(".lock")):
-        noted = read_json(_notes(socket)) or {}
-        adapters = {key: value for key, value in noted.get("adapters", {}).items() if key != name}
-        if path is not None:
-            adapters[name] = path
-        replace_json(_notes(socket), {**noted, "adapters": adapters})
-
-
-def _spec(_ws: Workspace, _deployment: Deployment, target: Target) -> dict[str, Any]:
+def _spec(_ws: Workspace, deployment: Deployment, target: Target) -> dict[str, Any]:
     """Say what the payload is told; what could not be served is refused here, before anything is started."""
     environments.python_for("vllm", gpu=gpus.present())
     spec = {
         "name": served_name(target), "source": target.source, "options": target.options, "gpus": target.gpus,
+        "deployment": deployment.name,
     }  # fmt: skip
     arguments({**spec, "socket": ""}, on_gpu=False)
     if target.gpus and not gpus.present():

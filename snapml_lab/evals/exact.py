@@ -1,42 +1,21 @@
 """Exact match on held-out chat records: a job's payload, and the figures it leaves."""
 
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.registry.asking import Client
+from snapml_lab.stats import share
 from snapml_lab.store.files import read_json, replace_json
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import open_workspace
 
 CASES = "cases.json"
-
-
-class Share(NamedTuple):
-    """A share with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def wilson(hits: int, number: int, *, z: float = 1.959964) -> Share:
-    """Return a share and its score interval; right near 0 and 1, too.
-
-    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
-    """
-    if number == 0:
-        return Share(math.nan, 0.0, 1.0)
-    share = hits / number
-    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
-    reach = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
-    return Share(share, max(middle - reach, 0.0), min(middle + reach, 1.0))
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -101,7 +80,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
             report.progress(len(cases) / len(records), f"{hits} of {answered} exact{lost}")
     if answered == 0:
         raise SnapmlError(f"No record was answered: {cases[0]['error']}", fix="See: snapml endpoints list")
-    found = wilson(hits, answered)
+    found = share(hits, answered)
     for name, value in found._asdict().items():
         report.metric("exact_match" if name == "value" else f"exact_match_{name}", value)
     report.metric("errors", len(cases) - answered)

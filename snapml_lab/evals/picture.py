@@ -2,10 +2,11 @@
 
 from html import escape
 
-from snapml_lab.evals.exact import cases, sign_test, wilson
+from snapml_lab.evals.exact import cases, sign_test
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
+from snapml_lab.stats import share
 from snapml_lab.store.files import read_json
 from snapml_lab.tracking import runs
 from snapml_lab.views.base import View
@@ -136,8 +137,8 @@ def picture(ws: Workspace, job: Job) -> Evaluation:
 def _score(deployment: str, hits: list[bool]) -> Score | None:
     if not hits:
         return None
-    share = wilson(sum(hits), len(hits))
-    return Score(deployment=deployment, records=len(hits), value=share.value, low=share.low, high=share.high)
+    found = share(sum(hits), len(hits))
+    return Score(deployment=deployment, records=len(hits), value=found.value, low=found.low, high=found.high)
 
 
 def newest(ws: Workspace, deployment: str, data: str) -> str | None:

@@ -55,14 +55,14 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_serve(open_workspace(), int(spec["port"]), report))
+    asyncio.run(_serve(open_workspace(), int(spec["port"]), report, str(spec.get("host", "127.0.0.1"))))
     return {}
 
 
-async def _serve(ws: Workspace, port: int, report: Reporter) -> None:
+async def _serve(ws: Workspace, port: int, report: Reporter, host: str) -> None:
     runner = web.AppRunner(Gateway(ws).application(), shutdown_timeout=5, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, host, port).start()
     async with ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
         answer.raise_for_status()
     report.ready()

@@ -119,7 +119,8 @@ def _deployment(ws: Workspace, name: str, version: str | None) -> Subject:
     content = digest(deployments.written(declared))
     if wanted is None or content.startswith(wanted):
         row = ws.ledger.row(
-            "SELECT actor FROM jobs WHERE kind = 'endpoint' AND name = ? ORDER BY id DESC LIMIT 1", name
+            "SELECT actor FROM jobs WHERE kind = 'endpoint' AND name = ? ORDER BY id DESC LIMIT 1",
+            deployments.service_name(name, declared.target),
         )
         return Subject(
             "deployment", name, content[:12], content, row["actor"] if row else "", model=declared.model

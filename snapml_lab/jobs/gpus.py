@@ -59,12 +59,49 @@ def devices() -> list[Device]:
         raise Unseen(str(error)) from error
 
 
+def capability(number: int) -> tuple[int, int] | None:
+    """Return a device's CUDA compute capability, as (9, 0); None where NVML does not tell."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    try:
+        nvml.nvmlInit()
+        major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(number))
+    except (nvml.NVMLError, AttributeError):
+        return None
+    return int(major), int(minor)
+
+
 def present() -> bool:
     """Say whether this machine has a GPU that can be seen."""
     try:
         return bool(devices())
     except Unseen:
         return False
+
+
+class Power(NamedTuple):
+    """Watts a GPU draws now, and the most it is allowed to."""
+
+    now: float
+    most: float
+
+
+def power() -> list[Power]:
+    """Return what each GPU draws; none where NVML does not tell of all of them."""
+    nvml = _nvml()
+    if nvml is None:
+        return []
+    found = []
+    try:
+        nvml.nvmlInit()
+        for index in range(nvml.nvmlDeviceGetCount()):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            now, most = nvml.nvmlDeviceGetPowerUsage(handle), nvml.nvmlDeviceGetEnforcedPowerLimit(handle)
+            found.append(Power(now / 1000, max(now, most) / 1000))
+    except nvml.NVMLError:
+        return []
+    return found
 
 
 def hold_torch_to_lease() -> None:

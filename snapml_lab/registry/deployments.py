@@ -3,11 +3,12 @@
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from snapml_lab.errors import NotFoundError
 from snapml_lab.store.ledger import bump
 from snapml_lab.workspace import Workspace
 
@@ -87,7 +88,25 @@ class Deployment:
         return self.target.engine
 
 
+@dataclass(frozen=True)
+class Course:
+    """A deployment and the way it came.
+
+    Attributes:
+        now: as it is.
+        earlier: what stood before each promotion, the newest first.
+        last: the highest number a target of it ever had.
+    """
+
+    now: Deployment
+    earlier: tuple[Deployment, ...] = ()
+    last: int = 1
+
+
 _TARGET = frozenset(item.name for item in fields(Target))
+_EARLIER, _LAST = "earlier", "last"
+_REMEMBERED = 10
+"""So many steps one can go back."""
 
 
 def single(name: str, model: str, engine: str, task: str, source: str, **target: Any) -> Deployment:
@@ -97,7 +116,7 @@ def single(name: str, model: str, engine: str, task: str, source: str, **target:
 
 def of(declared: Mapping[str, Any]) -> Deployment:
     """Read a declaration, also of a version that knew one model a name."""
-    found = dict(declared)
+    found = {name: value for name, value in declared.items() if name not in (_EARLIER, _LAST)}
     if "targets" not in found:
         only = {name: found.pop(name) for name in list(found) if name in _TARGET}
         return Deployment(targets=(Target(id=FIRST, **only),), **found)
@@ -115,6 +134,50 @@ def written(deployment: Deployment) -> dict[str, Any]:
     """Return what the catalog keeps of it."""
     made = asdict(deployment)
     return {**made, "targets": list(made["targets"]), "fallbacks": list(deployment.fallbacks)}
+
+
+def course(ws: Workspace, name: str) -> Course:
+    """Return a deployment with the way it came.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return _course(ws.catalog.get(KIND, name))
+
+
+def change(ws: Workspace, name: str, step: Callable[[Course], Course]) -> Course:
+    """Have a deployment take a step, in one locked reading and writing; return what it then is.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    ws.catalog.get(KIND, name)  # raises with near names
+
+    def changing(declared: Mapping[str, Any] | None) -> dict[str, Any]:
+        if declared is None:
+            raise NotFoundError(f"{name!r} was undeployed at this very moment.", fix="Deploy it again.")
+        return _kept(step(_course(declared)))
+
+    made = _course(ws.catalog.change(KIND, name, changing))
+    _tell(ws)
+    return made
+
+
+def _course(declared: Mapping[str, Any]) -> Course:
+    now = of(declared)
+    numbers = [int(target.id.removeprefix("r")) for target in now.targets]
+    earlier = tuple(of(fields) for fields in declared.get(_EARLIER, ()))
+    return Course(now, earlier, max(int(declared.get(_LAST, 1)), *numbers))
+
+
+def _kept(course: Course) -> dict[str, Any]:
+    """Return what the catalog keeps of a course; of one that was never changed, no more than the deployment."""
+    made = written(course.now)
+    if course.earlier:
+        made[_EARLIER] = [written(item) for item in course.earlier[:_REMEMBERED]]
+    if course.last > 1:
+        made[_LAST] = course.last
+    return made
 
 
 def get(ws: Workspace, name: str) -> Deployment:

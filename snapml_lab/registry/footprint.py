@@ -24,16 +24,33 @@ _ADAPTED_MATRICES = 7
 """Linear maps of a decoder layer that LoRA adapts: four of attention, three of the feed-forward part."""
 
 
-def serving(source: str) -> int | None:
-    """Return the memory (MiB) to serve a model's folder, an adapter's with its base's; None where it cannot be known."""
-    total = _weights(Path(source))
-    return None if total is None else int(total * _SERVING / _MIB) + _CONTEXT_MIB
+def serving(source: str, bits: int | None = None) -> int | None:
+    """Return the memory (MiB) to serve a model's folder, an adapter's with its base's; None where it cannot be known.
+
+    Args:
+        source: the folder.
+        bits: of each weight, where they are quantized as they are loaded; None: as they are in the files.
+    """
+    folder = Path(source)
+    total = _weights(folder)
+    if total is None:
+        return None
+    if bits is not None:
+        total = total * bits // (32 if _is_wide(folder) else 16)
+    return int(total * _SERVING / _MIB) + _CONTEXT_MIB
 
 
 def weights(source: Path) -> int | None:
     """Return the MiB of a model's weights, an adapter's with its base's; None where they cannot be known."""
     found = _weights(source)
     return None if found is None else -(-found // _MIB)
+
+
+def _is_wide(folder: Path) -> bool:
+    """Say whether a model's files, or those of an adapter's base, are of 32 bits a weight."""
+    adapter = _read(folder / "adapter_config.json")
+    config = _config(Path(str(adapter.get("base_model_name_or_path", "")))) if adapter else _config(folder)
+    return (config or {}).get("dtype", (config or {}).get("torch_dtype")) == "float32"
 
 
 def lora_training(base: str, *, rank: int, rows: int, max_length: int) -> int | None:

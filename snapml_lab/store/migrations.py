@@ -441,6 +441,36 @@ ALTER TABLE requests ADD COLUMN machine_seconds REAL;
 ALTER TABLE requests ADD COLUMN guard TEXT;
 UPDATE requests SET input_tokens = max(0, input_tokens - cached_tokens) WHERE input_tokens IS NOT NULL AND cached_tokens IS NOT NULL;
 CREATE INDEX requests_open ON requests (id) WHERE state = 'open';
+CREATE INDEX requests_deployment ON requests (deployment, at, cost_pico);
+CREATE INDEX requests_broken ON requests (deployment, at) WHERE ended IN ('failed', 'hung_up');
+
+CREATE TABLE request_days (
+    day INTEGER NOT NULL,
+    deployment TEXT NOT NULL,
+    model TEXT NOT NULL,
+    api_key TEXT NOT NULL,
+    notebook TEXT,
+    cell_id TEXT,
+    project TEXT,
+    requests INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    hits INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    machine_seconds REAL NOT NULL,
+    whole INTEGER NOT NULL,
+    rest INTEGER NOT NULL,
+    unknown INTEGER NOT NULL,
+    first_ms REAL NOT NULL,
+    firsts INTEGER NOT NULL,
+    spoken_tokens INTEGER NOT NULL,
+    spoken_ms REAL NOT NULL
+) STRICT;
+CREATE INDEX request_days_day ON request_days (day);
+CREATE TABLE request_days_until (day INTEGER NOT NULL, revision INTEGER NOT NULL) STRICT;
 
 CREATE TABLE budget_spent (
     budget TEXT NOT NULL,

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from snapml_lab.views.tables import printable
 
+_PLOTLY = "application/vnd.plotly.v1+json"
+
 
 class View(BaseModel):
     """A result: JSON for programs, text for logs and terminals, HTML for notebooks."""
@@ -14,6 +16,7 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     _shown: bool = PrivateAttr(default=False)
+    _figure: dict[str, Any] | None = PrivateAttr(default=None)
 
     def text(self) -> str:
         """Return the whole result as lines of plain text: a line a field, unless a view says better."""
@@ -37,6 +40,10 @@ class View(BaseModel):
         """Say that the result is on the screen, so that being a cell's last value does not show it again."""
         self._shown = True
 
+    def enliven(self, figure: dict[str, Any] | None) -> None:
+        """Have a chart for the pointer, as Plotly's JSON, shown below it: data, which a front end draws without a kernel."""
+        self._figure = figure
+
     def __str__(self) -> str:
         return self.plain()
 
@@ -51,3 +58,6 @@ class View(BaseModel):
             return
         bundle: dict[str, Any] = self.bundle()
         display(bundle, raw=True)
+        if self._figure is not None:
+            title = self._figure["layout"]["title"]["text"]
+            display({_PLOTLY: self._figure, "text/plain": title}, raw=True)

@@ -18,7 +18,12 @@ _ACCENT = "var(--jp-brand-color1,#1976d2)"
 _PLOTLY_ACCENT = "#1976d2"
 _PALETTE = ("#1f77b4", "#d95f02", "#1b9e77", "#9467bd", "#d6408a", "#8c6d31", "#5f8f1e", "#7f7f7f")
 """Hues that are told apart on white and on black, and by most people who see colours otherwise."""
+_LIMIT = "var(--jp-warn-color1,#d95f02)"
 _NAMED_LINES = 8
+_LEAST = 1e-13
+"""Below any amount of money: columns of nothing are drawn flat."""
+_FAR = 3.0
+"""A limit above so many times the tallest column is not drawn."""
 _MOST_DOTS = 60
 
 
@@ -360,6 +365,196 @@ class Amounts:
             "marker": {"color": _PLOTLY_ACCENT},
         }  # fmt: skip
         return {"data": [trace], "layout": _plotly_layout(self.title, "", "")}
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A small line over time without axes, broken where there is no value; ``shown`` is the latest as a person reads it."""
+
+    title: str
+    values: Sequence[float | None]
+    shown: str
+
+    def svg(self) -> str:
+        """Draw it, from zero up."""
+        width, height, top = 190, 64, 24
+        most = max(
+            (value for value in self.values if value is not None and math.isfinite(value)), default=0.0
+        )
+        to_x = _scale(0.0, max(len(self.values) - 1, 1), 4, width - 6)
+        to_y = _scale(0.0, min(most, _MOST) if most > 1 / _MOST else 1.0, height - 4, top)
+        parts = [
+            _label(4, 12, self.title, "start"),
+            f'<text x="{width - 4}" y="12" text-anchor="end" font-weight="600" fill="{_INK}">{escape(self.shown)}</text>',
+            f'<path d="M4 {height - 4}H{width - 6}" stroke="{_GRID}"/>',
+        ]
+        path, pen = "", "M"
+        for index, value in enumerate(self.values):
+            if value is None or not math.isfinite(value):
+                pen = "M"
+                continue
+            path += f"{pen}{to_x(index):.1f} {to_y(value):.1f}" + ("h0" if pen == "M" else "")
+            pen = "L"
+        if path:
+            parts.append(
+                f'<path d="{path}" fill="none" stroke="{_ACCENT}" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/>'
+            )
+        return _svg(f"{self.title}: {self.shown}", width, height, parts)
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        trace = {
+            "type": "scatter",
+            "mode": "lines",
+            "y": list(self.values),
+            "line": {"color": _PLOTLY_ACCENT},
+        }
+        return {"data": [trace], "layout": _plotly_layout(self.title, "", "")}
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of a :class:`Days` chart: amounts on top of each other, the first at the bottom."""
+
+    label: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A line across a :class:`Days` chart."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Days:
+    """Amounts by day as columns of parts, with what is expected of the days to come, and limits as lines.
+
+    Attributes:
+        title: what is shown.
+        y_label: with its unit.
+        parts: names of the parts of a column, from the bottom.
+        days: the days that were, in order.
+        ahead: labels of the days to come.
+        expected: what each of those is expected to be; None where nothing is known.
+        limits: lines across.
+    """
+
+    title: str
+    y_label: str
+    parts: Sequence[str]
+    days: Sequence[Day]
+    ahead: Sequence[str] = ()
+    expected: float | None = None
+    limits: Sequence[Limit] = ()
+
+    def svg(self) -> str:
+        """Draw it."""
+        if not self.days:
+            return _empty(self.title, _WIDTH, _HEIGHT)
+        coming = self.ahead if self.expected is not None else ()
+        labels = [*(day.label for day in self.days), *coming]
+        most = max(sum(day.values) for day in self.days)
+        most = max(most, self.expected or 0.0)
+        # A limit far above all columns would flatten them.
+        shown = [limit for limit in self.limits if limit.value <= most * _FAR]
+        top = max([most, *(limit.value for limit in shown)]) * 1.08
+        top = top if top > _LEAST else 1.0
+        to_y = _scale(0.0, top, _HEIGHT - _BOTTOM, _TOP + 14)
+        step = (_WIDTH - _RIGHT - _LEFT) / len(labels)
+        parts = [_title(self.title)]
+        for tick in _ticks(0.0, top):
+            parts.append(f'<path d="M{_LEFT} {to_y(tick):.1f}H{_WIDTH - _RIGHT}" stroke="{_GRID}"/>')
+            parts.append(_label(_LEFT - 6, to_y(tick) + 4, _number(tick), "end"))
+        width = max(step - 2, 0.5)
+        for index, day in enumerate(self.days):
+            x, below = _LEFT + step * index + (step - width) / 2, 0.0
+            for hue, value in enumerate(day.values):
+                if value > 0:
+                    y, foot = to_y(below + value), to_y(below)
+                    parts.append(
+                        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{foot - y:.1f}"'
+                        f' fill="{_part(hue)}"><title>{escape(day.label)}</title></rect>'
+                    )
+                    below += value
+        for index in range(len(coming)):
+            x, y = _LEFT + step * (len(self.days) + index) + (step - width) / 2, to_y(self.expected or 0.0)
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{to_y(0.0) - y:.1f}" fill="none"'
+                f' stroke="{_DIM}" stroke-dasharray="2 2"/>'
+            )
+        parts += [
+            _label(_LEFT + step * (index + 0.5), _HEIGHT - _BOTTOM + 14, labels[index], "middle")
+            for index in _spread(len(labels), 5)
+        ]
+        parts += self._limits(shown, to_y)
+        parts += self._legend(bool(coming))
+        middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+        parts.append(
+            f'<text x="12" y="{middle}" text-anchor="middle" fill="{_DIM}" transform="rotate(-90 12 {middle})">'
+            f"{escape(self.y_label)}</text>"
+        )
+        return _svg(self.title, _WIDTH, _HEIGHT, parts)
+
+    def _limits(self, shown: Sequence[Limit], to_y: "_Scale") -> list[str]:
+        drawn = []
+        for limit in shown:
+            y = to_y(limit.value)
+            drawn.append(
+                f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="{_LIMIT}" stroke-dasharray="5 3"/>'
+            )
+            drawn.append(_label(_WIDTH - _RIGHT, y - 4, _cut(limit.label, 44), "end", _INK))
+        return drawn
+
+    def _legend(self, coming: bool) -> list[str]:
+        names = [(_cut(name, 14), _part(hue)) for hue, name in enumerate(self.parts)]
+        x, drawn = float(_LEFT), []
+        for name, colour in names:
+            drawn.append(f'<rect x="{x:.0f}" y="{_HEIGHT - 15}" width="9" height="9" fill="{colour}"/>')
+            drawn.append(_label(x + 13, _HEIGHT - 7, name, "start"))
+            x += 24 + 6.2 * len(name)
+        if coming:
+            drawn.append(
+                f'<rect x="{x:.0f}" y="{_HEIGHT - 15}" width="9" height="9" fill="none" stroke="{_DIM}" stroke-dasharray="2 2"/>'
+            )
+            drawn.append(_label(x + 13, _HEIGHT - 7, "expected a day", "start"))
+        return drawn
+
+    def plotly(self) -> dict[str, Any]:
+        """Return the figure as Plotly's JSON."""
+        data: list[dict[str, Any]] = [
+            {"type": "bar", "x": [day.label for day in self.days], "y": [day.values[index] for day in self.days],
+             "name": escape(name), "marker": {"color": (_PLOTLY_ACCENT, *_PALETTE[2:])[index]}}
+            for index, name in enumerate(self.parts)
+        ]  # fmt: skip
+        if self.ahead and self.expected is not None:
+            data.append({
+                "type": "bar", "x": list(self.ahead), "y": [self.expected] * len(self.ahead), "name": "expected a day",
+                "marker": {"color": "rgba(128,128,128,.25)", "line": {"color": "#9e9e9e", "width": 1}},
+            })  # fmt: skip
+        labels = [*(day.label for day in self.days), *self.ahead]
+        data += [
+            {"type": "scatter", "mode": "lines", "x": labels, "y": [limit.value] * len(labels), "name": escape(limit.label),
+             "line": {"color": "#d95f02", "dash": "dash", "width": 1.5}}
+            for limit in self.limits
+        ]  # fmt: skip
+        layout = _plotly_layout(self.title, "", self.y_label)
+        layout["xaxis"]["type"] = "category"  # "11-09" is a day, not September of 2011
+        legend = {"orientation": "h", "y": -0.2}
+        return {"data": data, "layout": {**layout, "barmode": "stack", "showlegend": True, "legend": legend}}
+
+
+def _part(hue: int) -> str:
+    return _ACCENT if hue == 0 else _PALETTE[(hue + 1) % len(_PALETTE)]
+
+
+def _spread(number: int, wanted: int) -> list[int]:
+    """Return places of labels: first and last, and some between them that leave room."""
+    if number <= wanted:
+        return list(range(number))
+    return [round(index * (number - 1) / (wanted - 1)) for index in range(wanted)]
 
 
 def _plotly_layout(title: str, x_label: str, y_label: str) -> dict[str, Any]:

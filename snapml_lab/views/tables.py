@@ -70,8 +70,8 @@ def html_table(
 
 
 def framed(*parts: str) -> str:
-    """Put HTML parts into our frame with its style."""
-    return f'{STYLE}<div class="snapml">{"".join(parts)}</div>'
+    """Put HTML parts into our frame with its style; dollars in it are money, which MathJax is told to leave alone."""
+    return f'{STYLE}<div class="snapml tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:

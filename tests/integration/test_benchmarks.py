@@ -1,4 +1,4 @@
-"""The benchmarks of the record run, with little to measure: each finds its rivals and counts what it should."""
+"""The benchmarks of the record and of the gateway run, with little to measure: each finds its rivals and counts what it should."""
 
 import subprocess
 import sys
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+"""The first of them makes the rivals' environments, which takes minutes."""
 
 _FOLDER = Path(__file__).parents[2] / "benchmarks"
 _SMALL = {
@@ -17,16 +18,24 @@ _SMALL = {
     "import_cost": "start.import_cost(repeats=2)",
     "runs_search": "finding.runs_search(repeats=2, past=600)",
     "gateway_busy": "busy.gateway_busy(rounds=2, seconds=2)",
+    "added_latency": "added.added_latency(rounds=2, requests=20)",
+    "added_first_token": "added.added_first_token(rounds=2, requests=20)",
+    "requests_16": "throughput.requests_16(rounds=2, ours=200, theirs=32)",
+    "streams": "streams.streams(at_once=40, seconds=5, tokens=10, settled=2)",
+    "v2_infer": "infer.v2_infer(rounds=2, number=64, alone=20)",
     "long_curve": "long_curve.long_curve(repeats=2, points=3000, rivals=1)",
 }
-_KEPT = {"log_killed": "one.met", "eight_writers": "' 0 lost' in one.goal"}
+_KEPT = {
+    "log_killed": "one.met", "eight_writers": "' 0 lost' in one.goal",
+    "streams": "'0 dropped, 0 unbilled' in one.goal",
+}  # fmt: skip
 """What holds on a machine however busy: nothing is lost. How fast it is, a test does not judge."""
 
 
 @pytest.mark.parametrize("name", _SMALL)
 def test_a_benchmark_measures(name: str) -> None:
     source = (
-        f"import run, metrics, start, finding, busy, long_curve\none = {_SMALL[name]}\n"
+        f"import run, metrics, start, finding, busy, long_curve, added, throughput, streams, infer\none = {_SMALL[name]}\n"
         f"assert run._ALL[{name!r}] and {_KEPT.get(name, 'True')}, one\n"
         "print('\\n'.join([run._row(one), *run._notes([one])] if isinstance(one, run.Entry) else run._table(one)))"
     )

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from jupyter_client.manager import start_new_kernel
 
 from snapml_lab.commands.core import Surface, commands
 from snapml_lab.commands.types import TakesWords, parts
+from snapml_lab.costs import prices
 from snapml_lab.errors import SnapmlError
 from snapml_lab.governance import keys, policies, roles
 from snapml_lab.jobs import queue
-from snapml_lab.registry import versions
+from snapml_lab.registry import providers, versions
+from snapml_lab.registry.providers import Provider
 from snapml_lab.tracking.recorder import Recorder
 from snapml_lab.workspace import Workspace
 
@@ -32,11 +35,13 @@ CASES = {
     "ask": {"prompt": "hello", "model": "nobody"},
     "cost": {"by": "deployment", "days": 3.0},
     "deploy": {"model": SEARCH, "name": "flowers"},
+    "deploy export": {"name": "flowers", "folder": "box"},
     "endpoints list": {},
     "env create": {"name": "nobody"},
     "env list": {},
     "env remove": {"name": "pycaret", "force": True},
     "env show": {"name": "pycaret"},
+    "endpoints show": {"name": "flowers", "minutes": 5},
     "eval": {"model": "nobody", "data": "orders.jsonl"},
     "evaluation": {"job": "last"},
     "finetune": {"model": "nobody", "data": "orders.jsonl"},
@@ -45,10 +50,21 @@ CASES = {
     "keys revoke": {"key": "to end"},
     "models merge": {"model": SEARCH},
     "prices compute": {"dollars": 0.5},
-    "prices tokens": {"model": "flowers", "input": 1, "output": 2.5},
+    "jobs cost": {"by": "kind", "days": 3.0},
+    "prices list": {},
+    "prices remove": {"name": "compute"},
+    "prices set": {
+        "model": "flowers",
+        "input": 1,
+        "output": 2.5,
+        "source": "a contract",
+        "date": "2026-11-01",
+    },
+    "prices show": {"model": "gpt-4o"},
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
+    "tune-endpoint": {"name": "flowers", "prompts": "orders.jsonl"},
     "undeploy": {"name": "flowers"},
     "approvals list": {"limit": 3},
     "approvals rollback": {"what": "nobody", "comment": "wrong"},
@@ -107,6 +123,9 @@ CASES = {
     "policies remove": {"what": "model:none"},
     "policies set": {"what": "model:none", "need": ["interval", "score>=0.9"], "approvers": 2},
     "predict": {"model": SEARCH, "data": "flowers.csv", "out": "said.csv"},
+    "providers list": {},
+    "providers remove": {"name": "far"},
+    "providers set": {"name": "far", "base_url": "https://api.example.com/v1", "key_env": "FAR_KEY"},
     "promote": {"what": f"{SEARCH}@1", "to": "canary", "comment": "it is better"},
     "queue limit": {"queue": "nights", "at_most": 2},
     "queue list": {},
@@ -117,6 +136,10 @@ CASES = {
     "roles remove": {"name": "ann", "last": True},
     "roles set": {"name": "ann", "role": "viewer"},
     "roles show": {"name": "ann"},
+    "rollout back": {"name": "flowers"},
+    "rollout promote": {"name": "flowers"},
+    "rollout share": {"name": "flowers", "percent": 20},
+    "rollout show": {"name": "flowers"},
     "run": {
         "what": ["said.py"],
         "name": "said",
@@ -169,8 +192,12 @@ REFUSED = {
     "models import",
     "models merge",
     "reject",
+    "rollout back",
+    "rollout promote",
+    "rollout share",
     "runs reproduction",
     "training",
+    "tune-endpoint",
     "runs export",
     "runs import",
 }
@@ -179,7 +206,7 @@ own."""
 
 DIFFERENT = {
     "audit adopt": ("rows", "head", "guarded_from"), "promote": ("id", "at", "decided_at", "cell_id"),
-    "deploy": ("job", "message"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
+    "deploy": ("job", "message", "plan"), "endpoints list": (), "keys create": ("id", "prefix", "created_at", "secret"),
     "keys revoke": ("id", "prefix", "created_at", "revoked_at"),
 }  # fmt: skip
 """Fields that differ because each mouth made something of its own."""
@@ -203,6 +230,13 @@ MISTAKES = {
         "invalid_input"),
     "a command that submits nothing": (
         "jobs schedule", {"name": "a", "cron": "0 3 * * *", "words": ["status"]}, "invalid_input"),
+    "a canary of nothing": ("deploy", {"model": SEARCH, "name": "nobody", "canary": 10}, "not_found"),
+    "a canary without a name": ("deploy", {"model": SEARCH, "canary": 10}, "invalid_input"),
+    "a canary that is a shadow": ("deploy", {"model": SEARCH, "name": "x", "canary": 10, "shadow": True}, "invalid_input"),
+    "a share of all": ("deploy", {"model": SEARCH, "name": "x", "canary": 100}, "invalid_input"),
+    "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
+    "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
+    "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),
@@ -453,11 +487,13 @@ def test_a_command_gives_the_same_answer_through_each_mouth_it_declares(name, pl
         assert _comparable(answers[surface], name) == first, f"{surface} differs from {surfaces[0]}"
 
 
-def _prepare(name: str, place: Path) -> None:
+def _prepare(name: str, place: Path) -> None:  # noqa: C901 - a case for each kind of thing
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "endpoints list", "undeploy"):
+    if name in ("deploy", "deploy export", "tune-endpoint", "undeploy") or name.startswith(
+        ("endpoints ", "rollout ")
+    ):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")
@@ -465,17 +501,24 @@ def _prepare(name: str, place: Path) -> None:
         _with_run(deleted=name == "runs restore")
     if name.startswith("queue "):
         _with_queue(paused=name == "queue resume")
+    if name == "prices remove":
+        prices.set_compute(Workspace(place / ".snapml"), Decimal(1))
     if name == "keys revoke":
         keys.create(Workspace(place / ".snapml"), "to end")
     if name == "promote":
         with Workspace(place / ".snapml").ledger.write() as connection:
             connection.execute("DELETE FROM aliases")
+    _declare(name, Workspace(place / ".snapml"))
+
+
+def _declare(name: str, ws: Workspace) -> None:
+    """Have there what a command is about to remove, each time."""
     if name == "policies remove":
-        policies.declare(
-            Workspace(place / ".snapml"), "model", "none", None, needs=[], approvers=1, own=False
-        )
+        policies.declare(ws, "model", "none", None, needs=[], approvers=1, own=False)
+    if name == "providers remove":
+        providers.declare(ws, Provider("far", "https://api.example.com/v1"))
     if name == "roles remove":
-        roles.declare(Workspace(place / ".snapml"), "ann", roles.Role.VIEWER, by=roles.account())
+        roles.declare(ws, "ann", roles.Role.VIEWER, by=roles.account())
 
 
 def _tidy(name: str, place: Path) -> None:
@@ -485,6 +528,9 @@ def _tidy(name: str, place: Path) -> None:
     if name == "runs fetch":
         assert (place / "got.py").read_text() == (place / "said.py").read_text()
         (place / "got.py").unlink()
+    if name == "deploy export":
+        assert (place / "box" / "start.py").is_file()
+        shutil.rmtree(place / "box")
     if name == "predict":
         assert len((place / "said.csv").read_text().splitlines()) == 151
         (place / "said.csv").unlink()
@@ -543,6 +589,9 @@ def _comparable(answer: object, name: str) -> object:
         return {key: value for key, value in answer.items() if key not in MADE_ANEW}
     if name in ("runs delete", "runs restore"):
         return [(run["name"], run["deleted_at"] is None) for run in answer["runs"]]
+    if name == "endpoints show":  # time goes on, and memory with it
+        here = [{**item, "services": [{**one, "memory": None, "peak_memory": None} for one in item["services"]]} for item in answer["targets"]]  # fmt: skip
+        return {**answer, "since": None, "until": None, "series": None, "targets": here}
     if name == "leases show":  # what is used changes while one looks
         return set(answer)
     if name == "jobs list":

@@ -1,5 +1,6 @@
 """Money is exact, a price has a source, and what is not known is never nothing."""
 
+import csv
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapml_lab import clock, ids, money
+from snapml_lab.commands.core import Call, Surface
+from snapml_lab.commands.costs import cost
 from snapml_lab.costs import prices, requests
-from snapml_lab.costs.prices import price
 from snapml_lab.costs.requests import Request
-from snapml_lab.errors import InvalidInputError
+from snapml_lab.costs.usage import Usage
+from snapml_lab.errors import InvalidInputError, NotAllowedError
 from snapml_lab.governance import keys
+from snapml_lab.jobs.leases import capacity
 from snapml_lab.workspace import Workspace
 
 from .home import Home
@@ -67,64 +71,9 @@ def test_no_amount_looks_like_nothing(pico: int) -> None:
     assert abs(Decimal(shown.removeprefix("$")) * money.PICO / pico - 1) < Decimal("0.06")
 
 
-def of(
-    ws: Workspace, *, model: str = "m", given: int | None = 1000, said: int | None = 100, local: bool = True
-) -> prices.Priced:
-    return price(ws, model, input_tokens=given, output_tokens=said, seconds=1.8, local=local)
-
-
-def test_a_declared_price_of_tokens_goes_before_machine_time_and_that_before_nothing(ws: Workspace) -> None:
-    assert of(ws) == prices.Priced(None, "no price of this machine is declared")
-    prices.set_compute(ws, Decimal(2))
-    today = clock.iso(clock.now())[:10]
-    assert of(ws) == prices.Priced(1_000_000_000, f"1.800 s of this machine, declared {today}")
-    prices.set_tokens(ws, "m", Decimal("0.15"), Decimal("0.60"))
-    assert of(ws) == prices.Priced(1000 * 150_000 + 100 * 600_000, f"declared {today}")
-    assert of(ws, model="other").pico == 1_000_000_000
-
-
-@pytest.mark.parametrize(("given_tokens", "said"), [(None, 100), (1000, None), (None, None)])
-def test_tokens_that_are_not_known_have_no_price(
-    ws: Workspace, given_tokens: int | None, said: int | None
-) -> None:
-    prices.set_compute(ws, Decimal(2))
-    prices.set_tokens(ws, "m", Decimal(1), Decimal(1))
-    assert of(ws, given=given_tokens, said=said) == prices.Priced(None, "tokens unknown")
-    assert of(ws, model="gpt-4o", given=given_tokens, said=said, local=False) == prices.Priced(
-        None, "tokens unknown"
-    )
-
-
-def test_nothing_used_costs_nothing_which_is_known(ws: Workspace) -> None:
-    prices.set_tokens(ws, "m", Decimal(1), Decimal(1))
-    assert of(ws, given=0, said=0).pico == 0
-
-
-def test_the_machines_own_name_is_no_models(ws: Workspace) -> None:
-    prices.set_compute(ws, Decimal(2))
-    with pytest.raises(InvalidInputError):
-        prices.set_tokens(ws, prices.COMPUTE, Decimal(1), Decimal(1))
-    assert of(ws).pico == 1_000_000_000
-
-
-def test_a_providers_model_is_looked_up_without_a_network(
-    ws: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import socket
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("it asked the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    listed = of(ws, model="gpt-4o", local=False)
-    assert listed.pico is not None
-    assert listed.pico > 0
-    assert listed.source == "genai-prices, OpenAI"
-    twice = of(ws, model="gpt-4o", given=2000, said=200, local=False)
-    assert twice.pico == 2 * listed.pico
-    assert of(ws, model="no-such-model-anywhere", local=False) == prices.Priced(None, "no listed price")
-    prices.set_tokens(ws, "gpt-4o", Decimal(1), Decimal(1))
-    assert of(ws, model="gpt-4o", local=False).pico == 1100 * 1_000_000
+def of(ws: Workspace, *, model: str = "m") -> prices.Priced:
+    used = Usage(1000, None, None, 100, None, "metered")
+    return prices.rate(ws, model, None, local=True, gpus=0).cost(used, 1.8)
 
 
 def add(ws: Workspace, **fields: object) -> None:
@@ -202,29 +151,147 @@ def test_a_cost_that_is_not_known_is_never_shown_as_nothing(used: Home) -> None:
 
 
 def test_a_hostile_group_is_shown_as_text(used: Home) -> None:
-    from snapml_lab.commands.costs import cost
-
-    for by in ("notebook", "key"):
-        html = cost(used.ws, by=by).html()  # type: ignore[arg-type]
+    for by in ("notebook", "key", "cell"):
+        html = cost(used.ws, by=by, call=Call(Surface.PYTHON)).html()  # type: ignore[arg-type]
         assert "<b>.ipynb" not in html
         assert "<key>" not in html
 
 
+def test_a_request_that_is_open_is_not_yet_in_the_bill(used: Home) -> None:
+    add(used.ws, state="open", cost_pico=None, reserved_pico=10**12)
+    assert sum(row["requests"] for row in used.do("cost")["rows"]) == 3
+    assert "open" in used.run("requests", "list").stdout
+
+
+def test_buckets_cache_hits_and_the_cached_share_are_told_apart(home: Home) -> None:
+    add(
+        home.ws,
+        input_tokens=100,
+        cached_tokens=300,
+        cache_write_tokens=100,
+        output_tokens=10,
+        reasoning_tokens=40,
+    )
+    add(home.ws, input_tokens=0, output_tokens=0, cached=1, cost_pico=0)
+    (row,) = home.do("cost", "--by", "project")["rows"]
+    assert (row["group"], row["requests"], row["hits"]) == ("(none)", 2, 1)
+    assert (row["input_tokens"], row["cached_tokens"], row["cache_write_tokens"]) == (100, 300, 100)
+    assert (row["output_tokens"], row["reasoning_tokens"], row["cached_share"]) == (10, 40, 0.6)
+    assert "500 + 50" in home.run("cost").stdout
+    assert "60%" in home.run("cost").stdout
+
+
+def test_costs_add_up_by_cell_and_project(home: Home) -> None:
+    add(home.ws, notebook="a.ipynb", cell_id="c1", project="x", cost_pico=1)
+    add(home.ws, notebook="a.ipynb", cell_id="c2", project="y", cost_pico=2)
+    add(home.ws, notebook="a.ipynb", project="x", cost_pico=4)
+    rows = home.do("cost", "--by", "cell")["rows"]
+    cells = {row["group"]: (row["cost_pico"], row["notebook"], row["cell_id"]) for row in rows}
+    assert cells == {
+        "a.ipynb c1": ("1", "a.ipynb", "c1"), "a.ipynb c2": ("2", "a.ipynb", "c2"), "(none)": ("4", "a.ipynb", None)
+    }  # fmt: skip
+    projects = home.do("cost", "--by", "project")["rows"]
+    assert {row["group"]: row["cost_pico"] for row in projects} == {"x": "5", "y": "2"}
+
+
+def test_amounts_beyond_what_sqlite_adds_up_are_added_up(home: Home) -> None:
+    for _ in range(3):
+        add(home.ws, cost_pico=2**63 - 1)
+    assert home.do("cost")["rows"][0]["cost_pico"] == str(3 * (2**63 - 1))
+
+
+def test_csv_has_exact_amounts_and_nothing_that_a_spreadsheet_runs(home: Home) -> None:
+    for name in ("=cmd()", "+1", "-1", "@sum", "plain", 'a "quoted", name'):
+        add(home.ws, model=name, cost_pico=1)
+    home.run("cost", "--csv", "bill.csv")
+    rows = list(csv.DictReader((home.ws.project / "bill.csv").open()))
+    assert {row["model"] for row in rows} == {"'=cmd()", "'+1", "'-1", "'@sum", "plain", 'a "quoted", name'}
+    assert {row["dollars"] for row in rows} == {"0.000000000001"}
+    assert home.refused("cost", "--csv", "nowhere/bill.csv")["code"] == "invalid_input"
+    with pytest.raises(NotAllowedError):
+        cost(home.ws, csv="other.csv", call=Call(Surface.REST))
+    assert not (home.ws.project / "other.csv").exists()
+
+
+def worked(ws: Workspace, start: float, end: float | None, **fields: object) -> None:
+    known: dict[str, object] = {
+        "id": ids.new(), "kind": "automl", "name": "n", "state": "succeeded", "actor": "a", "uid": 0, "cpus": 1.0,
+        "submitted_at": start, "started_at": start, "ended_at": end, "revision": 1, **fields,
+    }  # fmt: skip
+    with ws.ledger.write() as connection:
+        marks = ", ".join("?" * len(known))
+        connection.execute(f"INSERT INTO jobs ({', '.join(known)}) VALUES ({marks})", list(known.values()))
+
+
+def test_by_day_there_are_jobs_a_forecast_and_the_budgets_lines(home: Home) -> None:
+    prices.set_compute(home.ws, Decimal(4))
+    now = clock.now()
+    for day in range(1, 6):
+        add(home.ws, at=now - day * 86_400, cost_pico=10**12)
+    worked(home.ws, now - 7200 - 86_400, now - 3600 - 86_400, cpus=capacity())
+    worked(home.ws, now - 7200 - 86_400, None, service=1)
+    home.ws.catalog.change("budgets", "team", lambda _: {"dollars": "0.5", "period": "day"})
+    home.ws.catalog.change(
+        "budgets", "nb", lambda _: {"dollars": "9", "period": "month", "notebook": "a.ipynb"}
+    )
+    with home.ws.ledger.write() as connection:
+        connection.execute("INSERT INTO budget_spent VALUES ('team', ?, 7, 5)", (now // 86_400 * 86_400,))
+        connection.execute("INSERT INTO budget_spent VALUES ('nb', 0, 7, 5)")
+    view = cost(home.ws, by="day", call=Call(Surface.PYTHON))
+    assert sum(int(day.requests_pico) for day in view.spent) == 5 * 10**12
+    assert sum(int(day.jobs_pico) for day in view.spent) == 4 * 10**12
+    assert view.forecast is not None
+    assert view.forecast.days == 5
+    assert int(view.forecast.low_pico) <= int(view.forecast.cost_pico) <= int(view.forecast.high_pico)
+    told = {line.name: (line.spent_pico, line.scope, line.daily_pico) for line in view.budgets}
+    assert told["team"] == ("7", "", str(5 * 10**11))
+    assert told["nb"][:2] == ("0", "notebook a.ipynb")
+    assert "team: $0.50 a day" in view.html()
+    assert "9 times in 10" in view.text()
+    (job,) = home.do("jobs", "cost")["rows"]
+    assert (job["group"], job["jobs"]) == ("automl", 1)
+    assert int(job["cost_pico"]) == pytest.approx(4 * 10**12)
+
+
+def test_jobs_without_a_price_are_unknown_and_say_how_to_mend_it(home: Home) -> None:
+    worked(home.ws, clock.now() - 3600, None, name="<n>", cpus=2.0, gpus=1, notebook="=x")
+    told = home.run("jobs", "cost", "--by", "name").stdout
+    assert "unknown" in told
+    assert "prices compute" in told
+    for by in ("notebook", "run", "name"):
+        (row,) = home.do("jobs", "cost", "--by", by)["rows"]
+        assert (round(row["cpu_hours"]), round(row["gpu_hours"]), row["cost_pico"]) == (2, 1, None)
+
+
 def test_prices_are_declared_by_command_and_kept_exactly(home: Home) -> None:
     assert home.do("prices", "compute", "0.37")["fields"]["dollars_per_hour"] == "0.37"
-    home.do("prices", "tokens", "m", "--input", "0.075", "--output", "0.3")
-    assert of(home.ws).pico == 1000 * 75_000 + 100 * 300_000
+    contract = ("--source", "a contract", "--date", "2026-11-01")
+    home.do("prices", "set", "m", "--input", "0.075", "--output", "0.3", *contract)
+    assert of(home.ws) == prices.Priced(1000 * 75_000 + 100 * 300_000, "a contract 2026-11-01")
+    listed = {price["name"]: price["fields"] for price in home.do("prices", "list")["prices"]}
+    assert listed["m"]["dollars_per_million_input"] == "0.075"
+    assert listed["m"]["source"] == "a contract"
+    assert "0.075 a million input" in home.run("prices", "list").stdout
+    home.do("prices", "remove", "m")
+    assert home.refused("prices", "remove", "m")["code"] == "not_found"
     for words in (
         ("compute", "-1"),
         ("compute", "NaN"),
         ("compute", "much"),
-        ("tokens", "m", "--input", "1"),
+        ("compute",),
+        ("set", "m", "--output", "1"),
+        ("set", "m", "--input", "1", "--date", "yesterday"),
+        ("set", "compute", "--input", "1", "--output", "1"),
     ):
         assert home.refused("prices", *words)["code"] == "invalid_input"
-    assert (
-        home.refused("prices", "tokens", "compute", "--input", "1", "--output", "1")["code"]
-        == "invalid_input"
-    )
+
+
+def test_a_price_that_counts_is_shown_with_its_source_and_its_tiers(home: Home) -> None:
+    shown = home.do("prices", "show", "google/gemini-2.5-pro")
+    assert shown["source"].startswith("genai-prices")
+    assert shown["above"]["input"]
+    assert home.do("prices", "show", "no-such-model")["buckets"]["input"] is None
+    assert "unknown" in home.run("prices", "show", "no-such-model").stdout
 
 
 def test_keys_that_share_a_name_are_not_revoked_by_it(ws: Workspace) -> None:

@@ -14,10 +14,11 @@ from scipy import stats
 
 from snapml_lab.engines import services
 from snapml_lab.evals import exact
-from snapml_lab.evals.exact import sign_test, wilson
+from snapml_lab.evals.exact import sign_test
 from snapml_lab.evals.picture import Case, Evaluation, Score, newest, picture
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.model import State, Work
+from snapml_lab.stats import share
 from snapml_lab.store.files import replace_json
 from snapml_lab.tracking import runs
 from snapml_lab.tracking.record import Origin
@@ -34,7 +35,7 @@ COUNTS = st.integers(1, 400).flatmap(lambda number: st.tuples(st.integers(0, num
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_the_interval_is_the_published_one(hits: int, number: int, low: float, high: float) -> None:
-    found = wilson(hits, number)
+    found = share(hits, number)
     assert found.value == hits / number
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
@@ -42,20 +43,20 @@ def test_the_interval_is_the_published_one(hits: int, number: int, low: float, h
 @given(COUNTS)
 def test_the_interval_is_scipys_and_holds_the_share(counts: tuple[int, int]) -> None:
     hits, number = counts
-    found = wilson(hits, number)
+    found = share(hits, number)
     wanted = stats.binomtest(hits, number).proportion_ci(method="wilson")
     assert found.low == pytest.approx(wanted.low, abs=1e-6)
     assert found.high == pytest.approx(wanted.high, abs=1e-6)
     assert 0 <= found.low <= found.value + 1e-12
     assert found.value <= found.high + 1e-12 <= 1 + 1e-9
-    other = wilson(number - hits, number)
+    other = share(number - hits, number)
     assert (other.low, other.high) == pytest.approx((1 - found.high, 1 - found.low), abs=1e-9)
-    more = wilson(hits * 4, number * 4)
+    more = share(hits * 4, number * 4)
     assert more.high - more.low <= found.high - found.low
 
 
 def test_of_nothing_nothing_is_known() -> None:
-    found = wilson(0, 0)
+    found = share(0, 0)
     assert math.isnan(found.value)
     assert (found.low, found.high) == (0.0, 1.0)
 
@@ -96,7 +97,7 @@ def left(ws: Workspace, deployment: str, cases: list[dict[str, Any]], *, against
 def test_a_clear_difference_is_not_chance(ws: Workspace) -> None:
     before = left(ws, "old", [case(n, hit=False) for n in range(20)])
     after = picture(ws, left(ws, "new", [case(n, hit=n != 3) for n in range(20)], against=before.id))
-    assert after.score == Score(deployment="new", records=20, **wilson(19, 20)._asdict())
+    assert after.score == Score(deployment="new", records=20, **share(19, 20)._asdict())
     assert after.against is not None
     assert after.against.deployment == "old"
     assert after.difference == 19 / 20

@@ -29,7 +29,7 @@ def test_it_has_an_effect_and_a_surface(command: Command):
 
 @each
 def test_its_name_is_one_or_two_plain_words(command: Command):
-    assert re.fullmatch(r"[a-z][a-z_]*( [a-z][a-z_]*)?", command.name)
+    assert re.fullmatch(r"[a-z][a-z_-]*( [a-z][a-z_]*)?", command.name)
 
 
 @each

@@ -2,6 +2,7 @@
 
 import enum
 import importlib
+import json
 import math
 import pkgutil
 import re
@@ -19,7 +20,7 @@ import snapml_lab
 from snapml_lab import errors
 from snapml_lab.errors import FAMILY, InvalidInputError, MissingExtraError, SnapmlError, from_dict
 from snapml_lab.views.base import View
-from snapml_lab.views.charts import Bar, Curve, Intervals
+from snapml_lab.views.charts import Bar, Curve, Day, Days, Intervals, Limit, Spark
 from snapml_lab.views.tables import html_table, text_table
 
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
@@ -74,7 +75,13 @@ def made(kind: type[View]) -> View:
 
 
 _MONEY = {"cost_pico": "1"}
-FIXED = {"Answer": _MONEY, "CostRow": _MONEY, "RequestView": _MONEY}
+FIXED = {
+    "Answer": _MONEY, "CostRow": _MONEY, "Doing": _MONEY, "EndpointView": {"spent_pico": "1"}, "RequestView": _MONEY,
+    "Stretch": _MONEY,
+    "JobCost": _MONEY, "DaySpent": {"requests_pico": "1", "jobs_pico": "1"},
+    "ForecastView": {**_MONEY, "low_pico": "1", "high_pico": "1", "daily_pico": "1"},
+    "BudgetLine": {"limit_pico": "1", "spent_pico": "1", "reserved_pico": "1", "daily_pico": "1"},
+}  # fmt: skip
 """Fields whose values are a closed set though their type does not say so."""
 
 
@@ -207,6 +214,24 @@ def test_intervals_of_any_numbers_are_whole_svg_with_a_row_each(rows):
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == len(rows)
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)), max_size=40), st.integers(0, 30), st.none() | st.floats(0, 1e9),
+    st.lists(st.floats(0, 1e9), max_size=3),
+)  # fmt: skip
+def test_days_of_any_amounts_are_whole_svg_inside_of_its_frame(rows, ahead, expected, limits):
+    chart = Days(
+        HOSTILE, HOSTILE, [HOSTILE, "jobs"], [Day(HOSTILE, row) for row in rows], [HOSTILE] * ahead, expected,
+        [Limit(HOSTILE, value) for value in limits],
+    )  # fmt: skip
+    root = ET.fromstring(chart.svg())
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    for column in root.iter("{http://www.w3.org/2000/svg}rect"):
+        assert 0 <= float(column.get("x", -1)) <= width
+        assert 0 <= float(column.get("y", -1)) <= height
+        assert float(column.get("height", -1)) >= 0
+    assert HOSTILE not in json.dumps([trace["name"] for trace in chart.plotly()["data"]])
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_chart_of_what_is_no_number_is_still_a_chart(value: float):
     svg = Curve("t", "x", "y", [0, 1, 2], [1.0, value, 2.0], [1.0, value, 2.0]).svg()
@@ -215,6 +240,17 @@ def test_a_chart_of_what_is_no_number_is_still_a_chart(value: float):
     svg = Intervals("t", "x", [Bar("a", 1.0, value, 2.0), Bar("b", 1.0, 0.0, 2.0)]).svg()
     ET.fromstring(svg)
     assert not re.search(r"\b(nan|inf)\b", svg)
+
+
+@given(st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), max_size=20))
+def test_a_small_line_of_anything_is_whole_svg_broken_where_nothing_is(values):
+    root = ET.fromstring(Spark(HOSTILE, values, HOSTILE).svg())
+    assert root.get("aria-label") == f"{HOSTILE}: {HOSTILE}"
+    drawn = [path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")][1:]
+    known = [value is not None and math.isfinite(value) for value in values]
+    pieces = sum(here and not before for here, before in zip(known, [False, *known], strict=False))
+    assert "".join(drawn).count("M") == pieces
+    assert not re.search(r"nan|inf", "".join(drawn))
 
 
 def family() -> list[type[SnapmlError]]:

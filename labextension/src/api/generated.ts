@@ -90,7 +90,7 @@ export interface Commands {
     result: JobView;
   };
   /**
-   * Show what requests used and cost, as a chart and a table.
+   * Show what requests used and cost, as a chart and a table; by day with jobs, budgets and a forecast of the month.
    */
   cost: {
     params: CostParams;
@@ -122,7 +122,14 @@ export interface Commands {
    */
   deploy: {
     params: DeployParams;
-    result: Endpoint;
+    result: Deployed;
+  };
+  /**
+   * Write a folder that a container is built from: the same gateway and engine, the model's files, pinned packages.
+   */
+  'deploy/export': {
+    params: DeployExportParams;
+    result: Exported;
   };
   /**
    * List deployments and how each is.
@@ -130,6 +137,13 @@ export interface Commands {
   'endpoints/list': {
     params: EndpointsListParams;
     result: EndpointList;
+  };
+  /**
+   * Show all of one endpoint: its models and services, how it does of late, what it costs, and how to ask it.
+   */
+  'endpoints/show': {
+    params: EndpointsShowParams;
+    result: EndpointView;
   };
   /**
    * Make an engine's environment, or mend it; it is shared between projects and used where the engine is not installed.
@@ -186,6 +200,13 @@ export interface Commands {
   'jobs/cancel': {
     params: JobsCancelParams;
     result: JobView;
+  };
+  /**
+   * Show what jobs cost: the hours of processors and GPUs they held, at the machine's price.
+   */
+  'jobs/cost': {
+    params: JobsCostParams;
+    result: JobCosts;
   };
   /**
    * List jobs, newest first.
@@ -398,18 +419,39 @@ export interface Commands {
     result: Predictions;
   };
   /**
-   * Declare what an hour of this machine costs; local models are billed by the time they work.
+   * Declare what this machine costs: local models and jobs are billed by the time they work.
    */
   'prices/compute': {
     params: PricesComputeParams;
     result: Price;
   };
   /**
-   * Declare what a deployment's tokens cost; it goes before every other price.
+   * List declared prices, each with its source and date; what is not declared is looked up in genai-prices' list.
    */
-  'prices/tokens': {
-    params: PricesTokensParams;
+  'prices/list': {
+    params: PricesListParams;
+    result: PriceList;
+  };
+  /**
+   * Take a declared price back: from then on the next one counts.
+   */
+  'prices/remove': {
+    params: PricesRemoveParams;
     result: Price;
+  };
+  /**
+   * Declare what a deployment's or a provider's model's tokens cost; it goes before every other price.
+   */
+  'prices/set': {
+    params: PricesSetParams;
+    result: Price;
+  };
+  /**
+   * Show what a provider's model costs here, in dollars a million tokens: as declared, or as genai-prices lists it.
+   */
+  'prices/show': {
+    params: PricesShowParams;
+    result: PriceShown;
   };
   /**
    * Ask for a version to stand under an alias such as champion; applied at once where nobody has to approve.
@@ -417,6 +459,27 @@ export interface Commands {
   promote: {
     params: PromoteParams;
     result: PromotionView;
+  };
+  /**
+   * List who serves models elsewhere.
+   */
+  'providers/list': {
+    params: ProvidersListParams;
+    result: ProviderList;
+  };
+  /**
+   * Remove a provider that no deployment uses.
+   */
+  'providers/remove': {
+    params: ProvidersRemoveParams;
+    result: ProviderView;
+  };
+  /**
+   * Declare who serves models elsewhere by OpenAI's protocol; deploy one with --provider NAME.
+   */
+  'providers/set': {
+    params: ProvidersSetParams;
+    result: ProviderView;
   };
   /**
    * Say how many jobs of a queue may run at once.
@@ -487,6 +550,34 @@ export interface Commands {
   'roles/show': {
     params: RolesShowParams;
     result: RoleView;
+  };
+  /**
+   * Take the model on trial away; where none is, have what stood before the last promotion stand again.
+   */
+  'rollout/back': {
+    params: RolloutBackParams;
+    result: Rollout;
+  };
+  /**
+   * Have the canary stand for all requests; what stood stops once its requests are answered.
+   */
+  'rollout/promote': {
+    params: RolloutPromoteParams;
+    result: Rollout;
+  };
+  /**
+   * Give the canary another share of the requests; a shadow becomes the canary by it.
+   */
+  'rollout/share': {
+    params: RolloutShareParams;
+    result: Rollout;
+  };
+  /**
+   * Show the models behind a name beside each other, and whether what differs could be chance.
+   */
+  'rollout/show': {
+    params: RolloutShowParams;
+    result: Rollout;
   };
   /**
    * Send a cell (%%snapml run), a command (after --), a script or a notebook to the background; return the job at once.
@@ -606,6 +697,13 @@ export interface Commands {
   training: {
     params: TrainingParams;
     result: Training;
+  };
+  /**
+   * Measure what a deployment's engine could be set to, on your own prompts, and mark the best.
+   */
+  'tune-endpoint': {
+    params: TuneEndpointParams;
+    result: JobView;
   };
   /**
    * Stop a deployment and see its processes gone; with --gateway the gateway, too.
@@ -833,30 +931,75 @@ export interface ErrorView {
   message: string;
 }
 export interface CostParams {
-  by?: 'model' | 'deployment' | 'notebook' | 'key' | 'day';
+  by?: 'model' | 'deployment' | 'key' | 'notebook' | 'cell' | 'project' | 'day';
+  csv?: string | null;
   days?: number;
 }
 /**
- * Requests added up, dearest first.
+ * Requests added up, dearest first; by day with jobs, budgets, and a forecast (None: too few days).
  */
 export interface Costs {
+  budgets?: BudgetLine[];
   by: string;
   days: number;
+  forecast?: ForecastView | null;
+  path?: string | null;
   rows: CostRow[];
+  spent?: DaySpent[];
 }
 /**
- * What one group adds up to. ``cost_pico`` is pico-dollars as text; ``unknown`` requests have no known cost.
+ * A budget and what its current period has seen, in pico-dollars as text.
+ */
+export interface BudgetLine {
+  daily_pico: string | null;
+  limit_pico: string;
+  name: string;
+  period: string;
+  reserved_pico: string;
+  scope: string;
+  spent_pico: string;
+}
+/**
+ * What the month will have cost at its end, in pico-dollars as text; see ``costs.forecast.Forecast``.
+ */
+export interface ForecastView {
+  by_weekday: boolean;
+  cost_pico: string;
+  daily_pico: string;
+  days: number;
+  high_pico: string;
+  low_pico: string;
+  until: string;
+}
+/**
+ * What one group adds up to; see ``costs.requests.Total``. ``cost_pico`` is pico-dollars as text.
  */
 export interface CostRow {
+  cache_write_tokens: number;
+  cached_share: number | null;
+  cached_tokens: number;
+  cell_id: string | null;
   cost_pico: string;
   failed: number;
   first_token_ms: number | null;
   group: string;
+  hits: number;
   input_tokens: number;
+  machine_seconds: number;
+  notebook: string | null;
   output_tokens: number;
+  reasoning_tokens: number;
   requests: number;
   tokens_per_second: number | null;
   unknown: number;
+}
+/**
+ * What one day (UTC) is known to have cost, in pico-dollars as text.
+ */
+export interface DaySpent {
+  day: string;
+  jobs_pico: string;
+  requests_pico: string;
 }
 export interface DataAddParams {
   /**
@@ -887,19 +1030,95 @@ export interface DataRemoveParams {
   name: string;
 }
 export interface DeployParams {
+  adapters?: boolean;
+  canary?: number | null;
+  engine?: ('transformers' | 'vllm' | 'predict' | 'openai') | null;
   give_way?: boolean;
   gpu_memory?: (number | string) | null;
   gpus?: number | null;
+  idle?: (number | string) | null;
   /**
    * a model: NAME, NAME@VERSION or NAME@ALIAS
    */
   model: string;
   name?: string | null;
+  on?: string | null;
+  /**
+   * NAME=VALUE of the engine
+   */
+  option?: string[] | null;
+  plan?: boolean;
   port?: number | null;
+  provider?: string | null;
+  quantization?: string | null;
+  replicas?: number;
+  shadow?: boolean;
   wait?: boolean;
 }
 /**
- * A deployment and how it is: ``state`` is its service's (``stopped`` where it has none).
+ * A deployment with its plan and what to paste to ask it, by kind; ``state`` is ``planned`` where it was only planned.
+ */
+export interface Deployed {
+  engine: string;
+  job: string | null;
+  message: string | null;
+  model: string;
+  name: string;
+  plan: PlanView;
+  restarts: number;
+  snippets: {
+    [k: string]: string;
+  };
+  state: string;
+  task: string;
+  url: string | null;
+}
+/**
+ * What will be done; memory in MiB, of one replica. ``fits`` None: not known; ``free`` None: it runs elsewhere.
+ */
+export interface PlanView {
+  because: string;
+  engine: string;
+  fits: boolean | null;
+  free: number | null;
+  memory: number | null;
+  model: string;
+  name: string;
+  notes: string[];
+  place: string;
+  quantization: string | null;
+  quantizations: string[];
+  replicas: number;
+}
+export interface DeployExportParams {
+  /**
+   * a path, relative to the current folder
+   */
+  folder: string;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * A folder that a container is built from, and what is in it.
+ */
+export interface Exported {
+  files: string[];
+  folder: string;
+  name: string;
+}
+export interface EndpointsListParams {}
+/**
+ * All deployments, and the gateway's state.
+ */
+export interface EndpointList {
+  endpoints: Endpoint[];
+  gateway: string;
+  url: string | null;
+}
+/**
+ * A deployment and how it is: ``state`` is its service's; ``stopped`` where it has none, ``asleep`` where it has none until it is asked.
  */
 export interface Endpoint {
   engine: string;
@@ -912,14 +1131,151 @@ export interface Endpoint {
   task: string;
   url: string | null;
 }
-export interface EndpointsListParams {}
+export interface EndpointsShowParams {
+  minutes?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
 /**
- * All deployments, and the gateway's state.
+ * One deployment: what is behind it, how it does, what it costs, and how to ask it.
+ *
+ * ``state`` is the best of its services', ``stopped`` where it has none; ``url`` is where the gateway answers.
+ * ``since`` and ``until`` bound the window that ``doing`` and ``series`` are of, in stretches of ``step`` seconds;
+ * ``whole`` is false where the window had to begin later, for there were more requests than are looked at. ``open``
+ * requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known.
  */
-export interface EndpointList {
-  endpoints: Endpoint[];
+export interface EndpointView {
+  broken: Broken[];
+  cache_seconds: number | null;
+  doing: Doing;
+  fallbacks: string[];
   gateway: string;
+  guardrails: string | null;
+  idle_seconds: number | null;
+  message: string | null;
+  name: string;
+  open: number;
+  series: Stretch[];
+  since: string;
+  snippets: Snippet[];
+  spent_pico: string;
+  spent_requests: number;
+  spent_unknown: number;
+  state: string;
+  step: number;
+  targets: Served[];
+  task: string;
+  timeout_seconds: number;
+  until: string;
   url: string | null;
+  whole: boolean;
+}
+/**
+ * A request that went wrong, and how; ``guard`` is what the guardrails did, a JSON list.
+ */
+export interface Broken {
+  at: string;
+  attempts: number;
+  duration_ms: number;
+  guard: string | null;
+  id: string;
+  key: string;
+  kind: string;
+  route: string;
+  status: number;
+  target: string;
+  words: string;
+}
+/**
+ * What the requests of a window come to; see ``costs.live.Figures``. Rates are a second, times milliseconds.
+ *
+ * ``engine_cache`` is the share of the tokens read that the engine's cache had; ``answered_before`` counts answers from
+ * the gateway's cache. ``cost_pico`` is pico-dollars as text, as far as it is known; ``unknown`` requests have no known
+ * cost.
+ */
+export interface Doing {
+  answered_before: number;
+  cost_pico: string;
+  duration_ms: Spread | null;
+  engine_cache: number | null;
+  failures: Broke[];
+  first_token_ms: Spread | null;
+  per_second: number;
+  read_tokens: number;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
+  written_per_second: number;
+  written_tokens: number;
+}
+/**
+ * The median and the 95th percentile.
+ */
+export interface Spread {
+  p50: number;
+  p95: number;
+}
+/**
+ * How many requests went wrong in one way; see ``costs.live.KINDS``.
+ */
+export interface Broke {
+  kind: string;
+  requests: number;
+  words: string;
+}
+/**
+ * What came in one stretch of the window, from ``at`` on; see :class:`Doing`. ``partial``: not all of it is in the window.
+ */
+export interface Stretch {
+  at: string;
+  cost_pico: string;
+  duration_ms: number | null;
+  engine_cache: number | null;
+  failed: number;
+  first_token_ms: number | null;
+  partial: boolean;
+  requests: number;
+  tokens_per_second: number | null;
+  unknown: number;
+  written_tokens: number;
+}
+/**
+ * Lines to ask the endpoint with; the key is read from the environment variable ``SNAPML_API_KEY``.
+ */
+export interface Snippet {
+  code: string;
+  language: string;
+  name: string;
+}
+/**
+ * One model behind the name: ``share`` is the percentage of requests it is meant to get, ``doing`` what it got.
+ */
+export interface Served {
+  doing: Doing;
+  engine: string;
+  id: string;
+  model: string;
+  on: string | null;
+  replicas: number;
+  services: Replica[];
+  shadow: boolean;
+  share: number;
+}
+/**
+ * One service behind a target. Memory is in MiB (None: not known), of all its processes; ``last_words`` of its log.
+ */
+export interface Replica {
+  gpu_memory: number | null;
+  job: string | null;
+  last_words: string[];
+  memory: number | null;
+  message: string | null;
+  name: string;
+  peak_memory: number | null;
+  restarts: number;
+  state: string;
 }
 export interface EnvCreateParams {
   /**
@@ -1058,6 +1414,29 @@ export interface JobsCancelParams {
    * a job: its id, the end of it, its name, or last
    */
   job: string;
+}
+export interface JobsCostParams {
+  by?: 'kind' | 'name' | 'run' | 'notebook';
+  days?: number;
+}
+/**
+ * Jobs added up, dearest first; ``lacks`` says why there is no price.
+ */
+export interface JobCosts {
+  by: string;
+  days: number;
+  lacks: string;
+  rows: JobCost[];
+}
+/**
+ * What jobs of one group held and cost; ``cost_pico`` is pico-dollars as text, None where there is no price.
+ */
+export interface JobCost {
+  cost_pico: string | null;
+  cpu_hours: number;
+  gpu_hours: number;
+  group: string;
+  jobs: number;
 }
 export interface JobsListParams {
   /**
@@ -1814,12 +2193,23 @@ export interface Predictions {
 }
 export interface PricesComputeParams {
   /**
-   * dollars
+   * the day it was looked up; default today
    */
-  dollars: number | string;
+  date?: string | null;
+  dollars?: (number | string) | null;
+  gpu_hour?: (number | string) | null;
+  kwh?: (number | string) | null;
+  /**
+   * where a price comes from: a link, a contract
+   */
+  source?: string;
+  /**
+   * watts
+   */
+  watts?: number | string | null;
 }
 /**
- * A declared price; dollars an hour, or dollars a million tokens.
+ * A declared price; dollars an hour, or dollars a million tokens of a bucket, with where and when it was found.
  */
 export interface Price {
   fields: {
@@ -1827,16 +2217,52 @@ export interface Price {
   };
   name: string;
 }
-export interface PricesTokensParams {
+export interface PricesListParams {}
+/**
+ * Declared prices by name.
+ */
+export interface PriceList {
+  prices: Price[];
+}
+export interface PricesRemoveParams {
+  name: string;
+}
+export interface PricesSetParams {
+  cache_write?: (number | string) | null;
+  cached?: (number | string) | null;
+  /**
+   * the day it was looked up; default today
+   */
+  date?: string | null;
   /**
    * dollars
    */
   input: number | string;
   model: string;
+  output?: (number | string) | null;
+  reasoning?: (number | string) | null;
   /**
-   * dollars
+   * where a price comes from: a link, a contract
    */
-  output: number | string;
+  source?: string;
+}
+export interface PricesShowParams {
+  model: string;
+}
+/**
+ * What a model's tokens cost, in dollars a million; None where there is no price; ``above``: from so many tokens read on.
+ */
+export interface PriceShown {
+  above: {
+    [k: string]: {
+      [k: string]: string;
+    };
+  };
+  buckets: {
+    [k: string]: string | null;
+  };
+  model: string;
+  source: string;
 }
 export interface PromoteParams {
   /**
@@ -1851,6 +2277,36 @@ export interface PromoteParams {
    * KIND:NAME@VERSION; NAME@VERSION is a model
    */
   what: string;
+}
+export interface ProvidersListParams {}
+/**
+ * All providers.
+ */
+export interface ProviderList {
+  providers: ProviderView[];
+}
+/**
+ * A provider: ``key_env`` or ``keyring`` name the place of its key; the key itself is never here.
+ */
+export interface ProviderView {
+  base_url: string;
+  key_env: string | null;
+  keyring: string | null;
+  name: string;
+  private: boolean;
+}
+export interface ProvidersRemoveParams {
+  /**
+   * a provider's name
+   */
+  name: string;
+}
+export interface ProvidersSetParams {
+  base_url: string;
+  key_env?: string | null;
+  keyring?: string | null;
+  name: string;
+  private?: boolean;
 }
 export interface QueueLimitParams {
   at_most: number;
@@ -1905,24 +2361,34 @@ export interface RequestList {
   requests: RequestView[];
 }
 /**
- * One request; see ``costs.requests.Request``. ``cost_pico`` is pico-dollars as text.
+ * One request; see ``costs.requests.Request``. ``cost_pico`` is pico-dollars as text, ``hit`` the gateway's own cache.
  */
 export interface RequestView {
   at: string;
+  attempts: number;
+  cache_write_tokens: number | null;
+  cached_tokens: number | null;
+  cell_id: string | null;
   cost_pico: string | null;
   deployment: string;
   duration_ms: number;
   ended: string;
   first_token_ms: number | null;
+  hit: boolean;
   id: string;
   input_tokens: number | null;
+  machine_seconds: number | null;
   model: string;
   notebook: string | null;
   output_tokens: number | null;
   price: string;
+  project: string | null;
+  reasoning_tokens: number | null;
   route: string;
+  state: string;
   status: number;
   streamed: boolean;
+  target: string;
   usage: string;
 }
 export interface RolesListParams {}
@@ -1952,6 +2418,76 @@ export interface RolesSetParams {
 }
 export interface RolesShowParams {
   name?: string | null;
+}
+export interface RolloutBackParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+/**
+ * The models behind a name beside each other, over the time in which all were asked; ``before``: what one goes back to.
+ */
+export interface Rollout {
+  before: string | null;
+  differences: DifferenceView[];
+  name: string;
+  targets: TargetView[];
+}
+/**
+ * A figure of a model on trial less that of the one that stands; ``chance``: the difference could be chance.
+ */
+export interface DifferenceView {
+  chance: boolean;
+  difference: number;
+  figure: string;
+  high: number;
+  low: number;
+  target: string;
+}
+/**
+ * One model behind a name; ``role``: stands, canary or shadow.
+ */
+export interface TargetView {
+  engine: string;
+  figures: FigureView[];
+  id: string;
+  model: string;
+  requests: number;
+  role: string;
+  share: number;
+}
+/**
+ * A figure over ``count`` requests; ``low`` and ``high``: its 95 % interval. A share, milliseconds, or pico-dollars.
+ */
+export interface FigureView {
+  count: number;
+  high: number | null;
+  low: number | null;
+  name: string;
+  value: number | null;
+}
+export interface RolloutPromoteParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+}
+export interface RolloutShareParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * percent of the requests
+   */
+  percent: number;
+}
+export interface RolloutShowParams {
+  /**
+   * a deployment's name
+   */
+  name: string;
 }
 export interface RunParams {
   after?: string[] | null;
@@ -2412,6 +2948,20 @@ export interface Training {
 export interface Piece {
   content: string;
   learnt: boolean;
+}
+export interface TuneEndpointParams {
+  apply?: boolean;
+  concurrency?: number;
+  limit?: number;
+  max_tokens?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * a path, relative to the current folder
+   */
+  prompts: string;
 }
 export interface UndeployParams {
   gateway?: boolean;

@@ -20,10 +20,12 @@ export interface CostPanelProps {
   problem: unknown;
   by: By;
   onBy: (by: By) => void;
+  /** Show all of it in the main area. */
+  onOpen: () => void;
 }
 
 export function CostPanel(props: CostPanelProps): React.JSX.Element {
-  const { costs, requests, problem, by, onBy } = props;
+  const { costs, requests, problem, by, onBy, onOpen } = props;
   const { trans } = useSection();
   return (
     <>
@@ -50,6 +52,16 @@ export function CostPanel(props: CostPanelProps): React.JSX.Element {
           />
           <CostRows costs={costs} />
           <Requests requests={requests} />
+          <div className="snapml-Cost-open">
+            <button
+              type="button"
+              className="snapml-Link"
+              data-testid="snapml-cost-open"
+              onClick={onOpen}
+            >
+              {trans.__('Show all, with a forecast')}
+            </button>
+          </div>
         </>
       )}
     </>

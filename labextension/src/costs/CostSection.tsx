@@ -1,12 +1,13 @@
 // The cost section of the sidebar as a widget.
 
+import type { CommandRegistry } from '@lumino/commands';
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { LiveQuery } from '../sections/LiveQuery.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
-import type { IClient, IJobsModel } from '../tokens.js';
+import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import { CostPanel } from './CostPanel.js';
 import { type By, isBy } from './totals.js';
 
@@ -21,6 +22,7 @@ export interface CostSectionOptions {
   readonly client: IClient;
   /** Hears of the ledger's revision. */
   readonly jobs: IJobsModel;
+  readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
   readonly state: IStateDB | null;
 }
@@ -63,6 +65,7 @@ export class CostSection extends SectionWidget {
         problem={this.costs.problem ?? this.latest.problem}
         by={this.by}
         onBy={this.onBy}
+        onOpen={this.onOpen}
       />
     );
   }
@@ -89,6 +92,9 @@ export class CostSection extends SectionWidget {
     this.choose(by);
     void this.options.state?.save(STATE_KEY, { by });
   };
+
+  private readonly onOpen = (): void =>
+    void this.options.commands.execute(CommandIDs.openCosts);
 
   private readonly onMoved = (): void => {
     this.costs.refresh();

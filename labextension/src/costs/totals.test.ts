@@ -1,33 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { CostRow } from '../api/generated.js';
-import { bars, isBy, measure, total } from './totals.js';
-
-function row(group: string, changes: Partial<CostRow> = {}): CostRow {
-  return {
-    group,
-    requests: 1,
-    failed: 0,
-    input_tokens: 10,
-    output_tokens: 5,
-    cost_pico: '0',
-    unknown: 0,
-    first_token_ms: null,
-    tokens_per_second: null,
-    ...changes
-  };
-}
+import { row } from './sample.js';
+import { bars, cachedShare, isBy, isPageBy, measure, total } from './totals.js';
 
 describe('the total', () => {
   it('adds exactly, beyond what a float can hold', () => {
     const rows = [
       row('a', { cost_pico: '9007199254740993', requests: 2 }),
-      row('b', { cost_pico: '2', unknown: 1, failed: 1 })
+      row('b', { cost_pico: '2', unknown: 1, failed: 1, hits: 1 })
     ];
     assert.deepEqual(total(rows), {
       pico: 9007199254740995n,
       requests: 3,
       failed: 1,
+      hits: 1,
       unknown: 1
     });
   });
@@ -76,6 +62,21 @@ describe('what requests are added up by', () => {
   it('is one of the choices shown', () => {
     assert.equal(isBy('day'), true);
     assert.equal(isBy('deployment'), false);
+    assert.equal(isPageBy('deployment'), true);
     assert.equal(isBy(undefined), false);
+  });
+});
+
+describe('the cached share', () => {
+  it('is of all tokens read, however they were', () => {
+    const rows = [
+      row('a', { input_tokens: 50, cached_tokens: 30, cache_write_tokens: 20 }),
+      row('b', { input_tokens: 100 })
+    ];
+    assert.equal(cachedShare(rows), 0.15);
+  });
+
+  it('is unknown where nothing was read', () => {
+    assert.equal(cachedShare([row('a', { input_tokens: 0 })]), null);
   });
 });

@@ -2,18 +2,53 @@
 
 import type { CostParams, CostRow } from '../api/generated.js';
 
-export type By = Exclude<NonNullable<CostParams['by']>, 'deployment'>;
+export type By = NonNullable<CostParams['by']>;
 
+/** What the sidebar has room for. */
 export const GROUPS: readonly By[] = ['model', 'notebook', 'key', 'day'];
+
+/** What the page adds up by, beside its chart of days. */
+export const PAGE_GROUPS: readonly By[] = [
+  'model',
+  'deployment',
+  'key',
+  'notebook',
+  'cell',
+  'project',
+  'day'
+];
 
 export function isBy(value: unknown): value is By {
   return GROUPS.includes(value as By);
+}
+
+export function isPageBy(value: unknown): value is By {
+  return PAGE_GROUPS.includes(value as By);
+}
+
+/** All tokens read, whatever they cost. */
+export function readTokens(row: CostRow): number {
+  return row.input_tokens + row.cached_tokens + row.cache_write_tokens;
+}
+
+/** All tokens written, shown or not. */
+export function writtenTokens(row: CostRow): number {
+  return row.output_tokens + row.reasoning_tokens;
+}
+
+/** The part of the tokens read that a prefix cache had; null where none were read. */
+export function cachedShare(rows: readonly CostRow[]): number | null {
+  const read = rows.reduce((sum, row) => sum + readTokens(row), 0);
+  const cached = rows.reduce((sum, row) => sum + row.cached_tokens, 0);
+  return read === 0 ? null : cached / read;
 }
 
 export interface Total {
   readonly pico: bigint;
   readonly requests: number;
   readonly failed: number;
+  /** Answered from the gateway's cache. */
+  readonly hits: number;
   /** Requests without a known cost. */
   readonly unknown: number;
 }
@@ -24,9 +59,10 @@ export function total(rows: readonly CostRow[]): Total {
       pico: sum.pico + BigInt(row.cost_pico),
       requests: sum.requests + row.requests,
       failed: sum.failed + row.failed,
+      hits: sum.hits + row.hits,
       unknown: sum.unknown + row.unknown
     }),
-    { pico: 0n, requests: 0, failed: 0, unknown: 0 }
+    { pico: 0n, requests: 0, failed: 0, hits: 0, unknown: 0 }
   );
 }
 

@@ -15,10 +15,11 @@ export interface EndpointRowProps {
   /** Whether somebody here asked for its end. */
   stopping: boolean;
   onStop: (name: string) => void;
+  onOpen: (name: string) => void;
 }
 
 export function EndpointRow(props: EndpointRowProps): React.JSX.Element {
-  const { endpoint, onStop } = props;
+  const { endpoint, onStop, onOpen } = props;
   const { name, model, engine, state, message, restarts, url, job } = endpoint;
   const { trans } = useSection();
   const [open, setOpen] = useState(false);
@@ -30,6 +31,7 @@ export function EndpointRow(props: EndpointRowProps): React.JSX.Element {
       data={{ 'data-testid': 'snapml-endpoint', 'data-name': name }}
       name={name}
       state={state}
+      onOpen={() => onOpen(name)}
       saying={stopping ? 'stopping' : state}
       actions={
         <>

@@ -20,10 +20,12 @@ export interface EndpointsPanelProps {
   /** Names of deployments somebody asked to stop here. */
   stopping: ReadonlySet<string>;
   onStop: (name: string) => void;
+  onOpen: (name: string) => void;
+  onKeys: () => void;
 }
 
 export function EndpointsPanel(props: EndpointsPanelProps): React.JSX.Element {
-  const { picture, problem, stopping, onStop } = props;
+  const { picture, problem, stopping, onStop, onOpen, onKeys } = props;
   const { trans } = useSection();
   return (
     <>
@@ -40,7 +42,7 @@ export function EndpointsPanel(props: EndpointsPanelProps): React.JSX.Element {
         <>
           {(picture.endpoints.length > 0 ||
             picture.gateway.state !== 'stopped') && (
-            <Gateway gateway={picture.gateway} />
+            <Gateway gateway={picture.gateway} onKeys={onKeys} />
           )}
           {picture.endpoints.length === 0 && <Welcome />}
           {/* Browsers drop the role of a list drawn without bullets. */}
@@ -55,6 +57,7 @@ export function EndpointsPanel(props: EndpointsPanelProps): React.JSX.Element {
                   endpoint={endpoint}
                   stopping={stopping.has(endpoint.name)}
                   onStop={onStop}
+                  onOpen={onOpen}
                 />
               </li>
             ))}
@@ -66,7 +69,11 @@ export function EndpointsPanel(props: EndpointsPanelProps): React.JSX.Element {
 }
 
 /** One line, and more only where something is the matter. */
-function Gateway({ gateway }: { gateway: Service }): React.JSX.Element {
+function Gateway(props: {
+  gateway: Service;
+  onKeys: () => void;
+}): React.JSX.Element {
+  const { gateway, onKeys } = props;
   const { state, message, restarts, job } = gateway;
   const { trans } = useSection();
   const [open, setOpen] = useState(false);
@@ -88,6 +95,15 @@ function Gateway({ gateway }: { gateway: Service }): React.JSX.Element {
         <span className="snapml-Gateway-words">
           {trans.__('Gateway: %1', stateWord(state, trans))}
         </span>
+        <button
+          type="button"
+          className="snapml-Link"
+          data-testid="snapml-gateway-keys"
+          aria-label={trans.__('API keys of the gateway')}
+          onClick={onKeys}
+        >
+          {trans.__('Keys')}
+        </button>
         {job !== null && (
           <LogButton
             name={trans.__('the gateway')}

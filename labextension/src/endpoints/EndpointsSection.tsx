@@ -49,12 +49,22 @@ export class EndpointsSection extends SectionWidget {
         problem={model.problem}
         stopping={model.stopping}
         onStop={this.onStop}
+        onOpen={this.onOpen}
+        onKeys={this.onKeys}
       />
     );
   }
 
   private readonly onStop = (name: string): void => {
     void this.options.commands.execute(CommandIDs.stopEndpoint, { name });
+  };
+
+  private readonly onOpen = (name: string): void => {
+    void this.options.commands.execute(CommandIDs.openEndpoint, { name });
+  };
+
+  private readonly onKeys = (): void => {
+    void this.options.commands.execute(CommandIDs.openKeys);
   };
 
   private readonly onChanged = (): void => void this.throttler.invoke();

@@ -115,6 +115,6 @@ function quiet(service: Service): Service {
 }
 
 /** A server newer than this page may know more states. */
-function known(state: string): ShownState {
+export function known(state: string): ShownState {
   return STATES.has(state) ? (state as ShownState) : 'lost';
 }

@@ -11,8 +11,12 @@ export function Table(props: {
   }[];
   /** Whether all but the first column are numbers. */
   numbers?: boolean;
+  /** Columns that are words among the numbers. */
+  words?: readonly number[];
 }): React.JSX.Element {
-  const { label, head, rows, numbers } = props;
+  const { label, head, rows, numbers, words = [] } = props;
+  const kind = (index: number): string | undefined =>
+    words.includes(index) ? 'snapml-is-words' : undefined;
   return (
     <div
       className="snapml-Table-frame"
@@ -26,7 +30,7 @@ export function Table(props: {
         <thead>
           <tr>
             {head.map((cell, index) => (
-              <th key={index} scope="col">
+              <th key={index} scope="col" className={kind(index)}>
                 {cell}
               </th>
             ))}
@@ -41,7 +45,7 @@ export function Table(props: {
                     {cell}
                   </th>
                 ) : (
-                  <td key={index} dir="auto">
+                  <td key={index} dir="auto" className={kind(index)}>
                     {cell}
                   </td>
                 )

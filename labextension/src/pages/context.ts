@@ -10,6 +10,7 @@ export interface Links {
   readonly compare: (runs: readonly string[]) => void;
   readonly openModel: (model: string) => void;
   readonly openApproval: (approval: string) => void;
+  readonly openEndpoint: (name: string) => void;
   readonly showJob: (job: string) => void;
   readonly goToCell: (notebook: string, cell: string | null) => void;
   /** Whether Jupyter can open what lies in the project folder. */
@@ -29,6 +30,8 @@ export function linksOf(commands: CommandRegistry): Links {
     openModel: model => void commands.execute(CommandIDs.openModel, { model }),
     openApproval: approval =>
       void commands.execute(CommandIDs.openApproval, { approval }),
+    openEndpoint: name =>
+      void commands.execute(CommandIDs.openEndpoint, { name }),
     showJob: job => void commands.execute(CommandIDs.showJob, { job }),
     goToCell: (notebook, cell) =>
       void commands.execute(CommandIDs.openCell, {
@@ -46,6 +49,7 @@ const Context = createContext<PageActions>({
   compare: nothing,
   openModel: nothing,
   openApproval: nothing,
+  openEndpoint: nothing,
   showJob: nothing,
   goToCell: nothing,
   canOpen: () => false,

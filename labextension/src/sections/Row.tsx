@@ -13,6 +13,8 @@ export interface RowProps {
   saying?: ShownState;
   /** At the end of the name's line. */
   aside?: React.ReactNode;
+  /** Called where its name is pressed; without it, the name is no button. */
+  onOpen?: () => void;
   /** What kind of thing it is, beside the state. */
   kind?: string;
   actions: React.ReactNode;
@@ -26,6 +28,7 @@ export interface RowProps {
 export function Row(props: RowProps): React.JSX.Element {
   const { name, state, saying, aside, kind, actions, children, node, data } =
     props;
+  const { onOpen } = props;
   const { trans } = useSection();
   const Icon = STATE_ICONS[state];
   return (
@@ -37,9 +40,21 @@ export function Row(props: RowProps): React.JSX.Element {
       />
       <div className="snapml-Row-body">
         <div className="snapml-Row-head">
-          <span className="snapml-Row-name" dir="auto" title={name}>
-            {name}
-          </span>
+          {onOpen === undefined ? (
+            <span className="snapml-Row-name" dir="auto" title={name}>
+              {name}
+            </span>
+          ) : (
+            <button
+              type="button"
+              className="snapml-Named snapml-Row-name"
+              dir="auto"
+              title={name}
+              onClick={onOpen}
+            >
+              {name}
+            </button>
+          )}
           {aside}
         </div>
         <div className="snapml-Row-line">

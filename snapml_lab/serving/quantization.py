@@ -1,0 +1,91 @@
+"""Which quantizations an engine can do on a machine's cards, and what each needs. Standard library only.
+
+Sources: vLLM's table of supported hardware (docs, "Quantization"): weights and activations of FP8 from compute capability
+8.9 on, FP8 weights alone from 8.0; bitsandbytes from 7.0. ``transformers serve`` takes bitsandbytes' two, on CUDA alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snapml_lab.errors import InvalidInputError
+
+NONE = "none"
+"""The model's own precision."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """One way to hold weights in fewer bits, made as the model is loaded.
+
+    Attributes:
+        name: as the engine calls it.
+        bits: of a weight.
+        capability: the least CUDA compute capability it works with.
+        module: the package it needs in the engine's environment.
+    """
+
+    name: str
+    bits: int
+    capability: tuple[int, int]
+    module: str | None = None
+
+
+KNOWN: dict[str, tuple[Quantization, ...]] = {
+    "vllm": (
+        Quantization("fp8", 8, (8, 0)),
+        Quantization("bitsandbytes", 4, (7, 0), "bitsandbytes"),
+    ),
+    "transformers": (
+        Quantization("bnb-8bit", 8, (7, 0), "bitsandbytes"),
+        Quantization("bnb-4bit", 4, (7, 0), "bitsandbytes"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU as a plan sees it: memory in MiB; ``capability`` is None where the driver does not tell."""
+
+    name: str
+    total: int
+    free: int
+    capability: tuple[int, int] | None = None
+
+
+def offered(engine: str, cards: Sequence[Card], *, modules: frozenset[str]) -> list[Quantization]:
+    """Return what an engine can do on these cards; on a CPU it is nothing.
+
+    Args:
+        engine: its name.
+        cards: those it may run on; it must work on each, for the queue chooses among them.
+        modules: packages there are in its environment.
+    """
+    if not cards:
+        return []
+    return [
+        item
+        for item in KNOWN.get(engine, ())
+        if (item.module is None or item.module in modules)
+        and all(card.capability is not None and card.capability >= item.capability for card in cards)
+    ]
+
+
+def chosen(
+    name: str | None, engine: str, cards: Sequence[Card], *, modules: frozenset[str]
+) -> Quantization | None:
+    """Return the quantization a person named; None for none.
+
+    Raises:
+        InvalidInputError: the engine cannot do it on these cards; the fix names those it can.
+    """
+    if name is None or name == NONE:
+        return None
+    can = {item.name: item for item in offered(engine, cards, modules=modules)}
+    if name in can:
+        return can[name]
+    where = ", ".join(sorted({card.name for card in cards})) or "a CPU"
+    known = next((item for item in KNOWN.get(engine, ()) if item.name == name), None)
+    fix = f"It can do: {', '.join([NONE, *can])}."
+    if known is not None and known.module and known.module not in modules and cards:
+        fix = f"It needs the package {known.module} in the engine's environment. {fix}"
+    raise InvalidInputError.of("quantization", name, f"what {engine} can do on {where}", fix)

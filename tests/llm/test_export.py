@@ -1,0 +1,158 @@
+"""An exported deployment: what its Dockerfile does, done here without a container, answers as the deployment did."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snapml_lab.registry import deployments, providers
+from snapml_lab.registry.providers import Provider
+from snapml_lab.workspace import Workspace
+
+from . import classic
+from .home import Home, free_port, until
+from .test_services import ROWS
+
+
+def ask(port: int, key: str, path: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", path, json.dumps(ROWS), {"Authorization": f"Bearer {key}"})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def environment(box: Path, port: int) -> dict[str, str]:
+    """What the image has: no trace of the checkout, only what the folder brings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {
+        **kept,
+        "SNAPML_PORT": str(port),
+        "PYTHONPATH": str(box / "lib"),
+        "SNAPML_WORKSPACE": str(box / "project"),
+    }
+
+
+@pytest.fixture
+def boxed(home: Home, tmp_path: Path) -> Path:
+    classic.register(home.ws, "worth", "worth", home.folder)
+    home.do("deploy", "worth", "--name", "house", "--port", str(free_port()))
+    told = home.do("deploy", "export", "house", "out")
+    assert set(told["files"]) == {".dockerignore", "Dockerfile", "README.md", "lib", "models", "project", "requirements.txt", "start.py"}  # fmt: skip
+    shutil.move(
+        home.folder / "out", tmp_path / "elsewhere" / "box"
+    )  # as COPY does, and nothing of the project goes along
+    return tmp_path / "elsewhere" / "box"
+
+
+def test_the_folder_answers_a_v2_request_where_it_is_put_and_stops_when_told(boxed: Path):
+    port = free_port()
+    env = environment(boxed, port)
+    log = boxed.parent / "log"
+    with log.open("wb") as out:
+        started = subprocess.Popen([sys.executable, "start.py"], cwd=boxed, env=env, stdout=out, stderr=out)
+    try:
+        until(lambda: b"ready:" in log.read_bytes() or started.poll() is not None, what="ready")
+        assert started.poll() is None, log.read_text()
+        made = subprocess.run(
+            [sys.executable, "-m", "snapml_lab.cli", "keys", "create", "me", "--json"],
+            env=env, capture_output=True, text=True, check=True, timeout=60, cwd=boxed,
+        )  # fmt: skip
+        key = json.loads(made.stdout)["secret"]
+        status, answer = ask(port, key, "/v2/models/house/infer")
+        assert status == 200, answer
+        assert answer["outputs"][0]["shape"] == [1]
+        assert ask(port, "wrong", "/v2/models/house/infer")[0] == 401
+    finally:
+        started.send_signal(signal.SIGTERM)
+        code = started.wait(60)
+    assert code == 0, log.read_text()
+    left = [pid for pid in os.listdir("/proc") if pid.isdecimal() and _of(int(pid), boxed)]
+    assert left == []
+
+
+def _of(pid: int, box: Path) -> bool:
+    try:
+        return str(box).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def test_what_is_needed_is_pinned_and_only_that(boxed: Path):
+    lines = (boxed / "requirements.txt").read_text().split()
+    named = {line.partition("==")[0].lower() for line in lines}
+    assert all("==" in line and "+" not in line for line in lines)
+    assert {"aiohttp", "scikit-learn", "numpy", "skops", "tinydb", "pydantic-core"} <= named
+    assert not {"jupyterlab", "torch", "transformers", "pytest"} & named
+    docker = (boxed / "Dockerfile").read_text()
+    assert "pip install --no-cache-dir -r requirements.txt" in docker
+    assert f"FROM python:{sys.version_info[0]}.{sys.version_info[1]}-slim" in docker
+    assert "USER snapml" in docker
+    assert len((boxed / "README.md").read_text().split("\n\n")) == 3
+
+
+def test_nothing_of_the_project_but_the_deployment_goes_along(boxed: Path, home: Home):
+    inside = Workspace(boxed / "project" / ".snapml")
+    assert [item.name for item in deployments.every(inside)] == ["house"]
+    assert inside.ledger.row("SELECT count(*) AS n FROM api_keys")["n"] == 0
+    assert inside.ledger.row("SELECT count(*) AS n FROM requests")["n"] == 0
+    texts = [path.read_text("utf-8", "replace") for path in boxed.rglob("*.json")]
+    assert not any(str(home.folder) in text for text in texts)
+
+
+def test_a_folder_with_something_in_it_is_refused_and_left(home: Home):
+    classic.register(home.ws, "worth", "worth", home.folder)
+    home.do("deploy", "worth", "--name", "house", "--port", str(free_port()))
+    (home.folder / "full").mkdir()
+    (home.folder / "full" / "mine").touch()
+    assert home.refused("deploy", "export", "house", "full")["code"] == "invalid_input"
+    assert [path.name for path in (home.folder / "full").iterdir()] == ["mine"]
+    assert home.refused("deploy", "export", "nobody", "other")["code"] == "not_found"
+    assert not (home.folder / "other").exists()
+
+
+def test_an_adapter_takes_its_base_along_and_finds_it_where_it_is_put(home: Home, tmp_path: Path):
+    from snapml_lab.serving import export, standing
+
+    base, adapter = home.folder / "base", home.folder / "adapter"
+    base.mkdir()
+    adapter.mkdir()
+    (base / "config.json").write_text("{}")
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base), "r": 8}))
+    deployments.declare(home.ws, deployments.single("tuned", "tuned@1", "transformers", "chat", str(adapter)))
+    export.export(home.ws, "tuned", tmp_path / "box")
+    moved = tmp_path / "moved"
+    shutil.move(tmp_path / "box", moved)
+    inside = Workspace(moved / "project" / ".snapml")
+    target = standing._here(inside, deployments.get(inside, "tuned").target)
+    assert target.source == str(moved / "models" / "model")
+    said = json.loads((Path(target.source) / "adapter_config.json").read_text())
+    assert (Path(said["base_model_name_or_path"]) / "config.json").is_file()
+    assert said["r"] == 8
+
+
+def test_a_provider_s_model_takes_its_address_along_and_no_key(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from snapml_lab.serving import export
+
+    monkeypatch.setenv("FAR_KEY", "sk-secret-1")
+    providers.declare(home.ws, Provider("far", "https://api.example.com/v1", key_env="FAR_KEY"))
+    remote = deployments.single("x", "gpt", "openai", "chat", "gpt", options={"provider": "far"})
+    deployments.declare(home.ws, remote)
+    export.export(home.ws, "x", tmp_path / "box")
+    assert "-e FAR_KEY" in (tmp_path / "box" / "README.md").read_text()
+    inside = Workspace(tmp_path / "box" / "project" / ".snapml")
+    assert providers.get(inside, "far").base_url == "https://api.example.com/v1"
+    assert not any(
+        b"sk-secret-1" in path.read_bytes() for path in (tmp_path / "box").rglob("*") if path.is_file()
+    )
