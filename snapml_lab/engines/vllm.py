@@ -22,7 +22,7 @@ from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.engines.vllm_options import RANKS, Options, flags
 from snapml_lab.envs import engines as environments
 from snapml_lab.errors import ConflictError, InvalidInputError, NotFoundError, SnapmlError
-from snapml_lab.jobs import containment, events, gpus, processes
+from snapml_lab.jobs import containment, gpus, processes
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import footprint
 from snapml_lab.registry.deployments import Deployment, Target

@@ -936,7 +936,7 @@ export interface CostParams {
   days?: number;
 }
 /**
- * Requests added up, dearest first; by day with jobs, budgets, and a forecast (None: too few days).
+ * Requests added up, dearest first; by day the latest first, with jobs, budgets, and a forecast (None: too few days).
  */
 export interface Costs {
   budgets?: BudgetLine[];
