@@ -1,6 +1,7 @@
 """The gateways that are compared, all in front of the same stand-in provider: each a process with one worker, on loopback TCP."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import secrets
@@ -11,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,17 @@ AT_ONCE = "inner"
 TOKENS = 16
 """Tokens of an answer, unless it is asked for another number of them."""
 WITHOUT = (
-    "all with one worker and the same provider behind; ours with a key, a budget, a price and the ledger: a row for each request, reserved before and settled after.",
+    "all with one worker and the same provider behind; ours with a key of its own that has a limit, a price for its tokens, and a row in the ledger for each request.",
     "LiteLLM is run with its master key and no database: its own keys, budgets and record of what was spent need PostgreSQL through Prisma, whose engine no package registry has, so none of that work is in its figures, which favours it. MLflow's gateway has no keys, no budget and no bill at all.",
 )
 
 _UP_SECONDS = 180.0
+_BEHIND, _VARIABLE = "sk-behind", "BENCH_PROVIDER_KEY"
+_LIMIT_PICO = 10**15
+"""What our key may spend in all, a thousand dollars: far from what is asked, but to be looked at for each request."""
+_PRICE = {
+    "dollars_per_million_input": "1", "dollars_per_million_output": "2", "source": "declared", "date": "2026-11-22",
+}  # fmt: skip
 _GATEWAY = """
 import sys
 from pathlib import Path
@@ -156,22 +162,34 @@ def process(
             found.communicate()
 
 
-def bill(ws: Any) -> tuple[int, int]:
-    """Return how many requests ours has billed with tokens and a cost, and how many rows there are."""
+@dataclass(frozen=True)
+class Bill:
+    """How many rows the ledger has of requests, how many with tokens and a cost, and for how many an amount was held before."""
+
+    rows: int
+    billed: int
+    held: int
+
+
+def bill(ws: Any) -> Bill:
+    """Count what ours has on its bill."""
     row = ws.ledger.row(
-        "SELECT count(*) AS every, coalesce(sum(output_tokens > 0 AND cost_pico > 0), 0) AS billed FROM requests"
+        "SELECT count(*) AS every, coalesce(sum(output_tokens > 0 AND cost_pico > 0 AND state = 'settled'), 0) AS billed,"
+        " count(reserved_pico) AS held FROM requests"
     )
-    return row["billed"], row["every"]
+    return Bill(row["every"], row["billed"], row["held"])
 
 
 @contextlib.contextmanager
 def ours(ws: Any, folder: Path, kept: Any = None) -> Iterator[Gateway]:
-    """Give our gateway of a workspace, and a key of it."""
+    """Give our gateway of a workspace, and a key of it that may spend so much and no more."""
     from snapml_lab.governance import keys
 
-    _, key = keys.create(ws, "bench")
+    made, key = keys.create(ws, "bench")
+    with ws.ledger.write() as connection:
+        connection.execute("UPDATE api_keys SET limit_pico = ? WHERE id = ?", (_LIMIT_PICO, made.id))
     port, events = free_port(), ws.project / "gateway.jsonl"
-    variables = {**os.environ, "SNAPML_WORKSPACE": str(ws.project)}
+    variables = {**os.environ, "SNAPML_WORKSPACE": str(ws.project), _VARIABLE: _BEHIND}
     argv = [sys.executable, "-c", _GATEWAY, str(port), str(events)]
     with process(argv, variables, log=folder / "ours.log") as started:
         wait_until(lambda: events.exists() and "ready" in events.read_text("utf-8"), "our gateway")
@@ -179,17 +197,23 @@ def ours(ws: Any, folder: Path, kept: Any = None) -> Iterator[Gateway]:
 
 
 @contextlib.contextmanager
-def _ours(_: int, folder: Path) -> Iterator[Gateway]:
-    from snapml_lab.costs import prices
+def _ours(upstream: int, folder: Path) -> Iterator[Gateway]:
     from snapml_lab.registry import deployments
 
-    with scratch() as ws:
+    remote = importlib.util.find_spec("snapml_lab.engines.openai") is not None
+    with scratch() as ws, contextlib.ExitStack() as stack:
+        address = {"base_url": f"http://127.0.0.1:{upstream}/v1", "key_env": _VARIABLE, "private": True}
+        ws.catalog.change("providers", "mock", lambda _: address)
         for model in (AT_ONCE, PACED):
-            deployments.declare(ws, deployments.single(model, f"{model}@1", "transformers", "chat", model))
-            prices.set_tokens(ws, model, Decimal(1), Decimal(2))
-        sockets = [deployments.socket_path(ws, model) for model in (AT_ONCE, PACED)]
-        with provider(*sockets), ours(ws, folder, ws) as gateway:
-            yield gateway
+            engine, options = ("openai", {"provider": "mock"}) if remote else ("transformers", {})
+            deployments.declare(
+                ws, deployments.single(model, f"{model}@1", engine, "chat", model, options=options)
+            )
+            ws.catalog.change("prices", model, lambda _: _PRICE)
+        if not remote:
+            sockets = [deployments.socket_path(ws, model) for model in (AT_ONCE, PACED)]
+            stack.enter_context(provider(*sockets))
+        yield stack.enter_context(ours(ws, folder, ws))
 
 
 @contextlib.contextmanager
@@ -211,7 +235,7 @@ def _relay(upstream: int, folder: Path) -> Iterator[Gateway]:
 def _litellm(upstream: int, folder: Path) -> Iterator[Gateway]:
     """Give LiteLLM's proxy as its advice for production has it, without what needs its database."""
     key = f"sk-{secrets.token_urlsafe(24)}"
-    inner = {"api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "sk-behind"}
+    inner = {"api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": _BEHIND}
     config = {
         "model_list": [
             {"model_name": model, "litellm_params": {"model": f"openai/{model}", **inner}} for model in (AT_ONCE, PACED)
@@ -232,7 +256,7 @@ def _litellm(upstream: int, folder: Path) -> Iterator[Gateway]:
 
 @contextlib.contextmanager
 def _mlflow(upstream: int, folder: Path) -> Iterator[Gateway]:
-    inner = {"openai_api_key": "sk-behind", "openai_api_base": f"http://127.0.0.1:{upstream}/v1"}
+    inner = {"openai_api_key": _BEHIND, "openai_api_base": f"http://127.0.0.1:{upstream}/v1"}
     config = {
         "endpoints": [
             {

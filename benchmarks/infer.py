@@ -76,7 +76,7 @@ def v2_infer(rounds: int = 8, number: int = 600, alone: int = 200, at_once: int 
                     a_second[name].append(told["begun"] / told["seconds"])
                     a_core[name].append(told["begun"] / used)
                     single[name] += one["taken"]
-        rows = bill(ws)[1]
+        rows = bill(ws).rows
     assert rows >= (rounds + 1) * (number + alone), f"{rows} rows in the ledger"
     times = statistics.median(a_second[OURS]) / statistics.median(a_second[_SCORING])
     by_core = ", ".join(f"{name} {statistics.median(one):,.0f}" for name, one in a_core.items())

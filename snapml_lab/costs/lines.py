@@ -46,14 +46,14 @@ def _line(ws: Workspace, name: str, fields: Mapping[str, Any], now: float) -> Li
     row = ws.ledger.row(
         "SELECT spent_pico, reserved_pico FROM budget_spent WHERE budget = ? AND start >= ? ORDER BY start DESC LIMIT 1",
         name,
-        _start(period, now),
+        start(period, now),
     )
     scope = next((f"{kind} {fields[kind]}" for kind in SCOPES if fields.get(kind)), "")
     spent, reserved = (0, 0) if row is None else row
     return Line(name, period, scope, money.to_pico(Decimal(str(fields["dollars"]))), spent, reserved)
 
 
-def _start(period: str, now: float) -> float:
+def start(period: str, now: float) -> float:
     """Return when the current period began."""
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     starts = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}

@@ -1,45 +1,52 @@
-"""The gateway's application: routes, keys, and relaying to engines on their Unix sockets. Needs aiohttp.
+"""The gateway's application: an explicit list of routes, each behind a key. Needs aiohttp.
 
-OpenAI: ``/v1/chat/completions``, ``/v1/completions``, ``/v1/models``. Open Inference Protocol V2: ``/v2/models/NAME``,
-``/v2/models/NAME/infer``. Every route but ``/health`` asks for a key.
+OpenAI: ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings``, ``/v1/models``. Open Inference Protocol V2:
+``/v2/models/NAME``, its ``/ready`` and ``/infer``, each also with ``/versions/V``. ``/metrics`` is for Prometheus. Only
+``/health`` asks for no key.
 """
 
 import asyncio
 import contextlib
-import json
+import contextvars
 import logging
+import os
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web
+from aiohttp import ClientSession, web
 
-from snapml_lab import clock, ids
-from snapml_lab.costs import requests
-from snapml_lab.costs.prices import price
-from snapml_lab.engines import base
-from snapml_lab.errors import NotAllowedError, NotFoundError
-from snapml_lab.gateway import openai
-from snapml_lab.gateway.metering import Meter
+from snapml_lab import clock, errors, ids
+from snapml_lab.engines import idle, services
+from snapml_lab.errors import InvalidInputError, NotAllowedError, NotFoundError, SnapmlError, StorageError
+from snapml_lab.gateway import inference, openai
+from snapml_lab.gateway.books import Books
+from snapml_lab.gateway.completions import Completions
+from snapml_lab.gateway.exchange import Desk
+from snapml_lab.gateway.inference import Inference
+from snapml_lab.gateway.known import Known
+from snapml_lab.gateway.limits import LimitedError
+from snapml_lab.gateway.prometheus import CONTENT_TYPE
+from snapml_lab.gateway.upstream import Upstream
 from snapml_lab.governance import audit, keys
 from snapml_lab.governance.keys import Key
 from snapml_lab.governance.roles import Effect, may
+from snapml_lab.guardrails import capture
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import deployments
+from snapml_lab.registry.asking import Client
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.workspace import Workspace, open_workspace
 
 _LONGEST_BODY = 16 << 20
-_CONNECT_SECONDS = 2.0
-_ANSWER_SECONDS = 600.0
-_MOST_AT_ONCE = 256
 _LONGEST_ORIGIN = 500
-_NOTEBOOK, _CELL, _REQUEST = "X-SnapML-Notebook", "X-SnapML-Cell", "X-SnapML-Request"
+_NOTE_SECONDS = 1.0
+_IDLE_SECONDS = 5.0
+_SWEEP_SECONDS = 3600.0
+_NICE = -10
+"""Where the account may: a gateway waits for engines most of the time, and should not wait for trainings, too."""
 
 _KEY: ContextVar[Key] = ContextVar("key")
 """The key of the request being answered."""
@@ -55,14 +62,18 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_serve(open_workspace(), int(spec["port"]), report, str(spec.get("host", "127.0.0.1"))))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    asyncio.run(_serve(open_workspace(), int(spec["port"]), report))
     return {}
 
 
-async def _serve(ws: Workspace, port: int, report: Reporter, host: str) -> None:
-    runner = web.AppRunner(Gateway(ws).application(), shutdown_timeout=5, handler_cancellation=True)
+async def _serve(ws: Workspace, port: int, report: Reporter) -> None:
+    runner = web.AppRunner(
+        Gateway(ws).application(), shutdown_timeout=5, handler_cancellation=True, access_log=None
+    )
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     async with ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
         answer.raise_for_status()
     report.ready()
@@ -78,20 +89,34 @@ class Gateway:
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
-        self._sessions: dict[str, ClientSession] = {}
-        self._writer = ThreadPoolExecutor(1, "ledger")
+        known = Known(ws, self._judge)
+        self.desk = Desk(ws, known, Books(ws), Upstream(ws, known))
+        self.completions = Completions(self.desk)
+        self.inference = Inference(self.desk)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def application(self) -> web.Application:
         """Return the application: an explicit list of routes behind the key."""
         made = web.Application(client_max_size=_LONGEST_BODY, middlewares=[self._guard])
+        infer, describe, ready = (
+            partial(self._v2, answer=answer)
+            for answer in (self.inference.infer, self.inference.describe, self.inference.ready)
+        )
         made.add_routes([
             web.get("/health", self._health),
+            web.get("/metrics", self._metrics),
             web.get("/v1/models", self._models),
-            web.post("/v1/chat/completions", partial(self._complete, route="/v1/chat/completions")),
-            web.post("/v1/completions", partial(self._complete, route="/v1/completions")),
-            web.get("/v2/models/{name}", self._v2_describe),
-            web.post("/v2/models/{name}/infer", self._v2_infer),
+            web.get("/v1/models/{name}", self._model),
+            *(web.post(route, partial(self._complete, route=route)) for route in _COMPLETIONS),
+            web.get("/v2", self._v2_server),
+            web.get("/v2/health/live", self._v2_live),
+            web.get("/v2/health/ready", self._v2_live),
         ])  # fmt: skip
+        for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            made.add_routes(
+                [web.get(path, describe), web.get(f"{path}/ready", ready), web.post(f"{path}/infer", infer)]
+            )
+        made.on_startup.append(self._open)
         made.on_cleanup.append(self._close)
         return made
 
@@ -101,36 +126,71 @@ class Gateway:
         try:
             if request.path != "/health":
                 scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-                key = keys.find(self.ws, text.strip()) if scheme.lower() == "bearer" else None
+                now = clock.now()
+                key = self.desk.known.key(text.strip(), now) if scheme.lower() == "bearer" else None
                 if key is None:
+                    self.desk.gauges.refused.labels("invalid_api_key").inc()
                     return openai.error(
                         401,
                         "invalid_api_key",
-                        "The API key is missing, unknown or revoked. Make one: snapml keys create NAME",
+                        "The API key is missing, unknown, revoked or expired. Make one: snapml keys create NAME",
                     )
                 _KEY.set(key)
                 if request.method not in ("GET", "HEAD") and not may(key.role, Effect.EXECUTE):
-                    return await self._refuse(request, key)
+                    return await self._refuse(
+                        request, key, f"The role {key.role} of this key may not ask a model, which needs {Effect.EXECUTE}.",
+                        "Ask for one with the role developer: snapml keys create NAME --role developer",
+                    )  # fmt: skip
+                if not key.opens(None, request.path):
+                    return await self._out_of_scope(request, key, request.path)
+                if key.last_used_at is None or now - key.last_used_at > 60:
+                    object.__setattr__(key, "last_used_at", now)
+                    self.desk.books.used(key.id, now)
             return await handler(request)
-        except web.HTTPException as error:
-            return openai.error(error.status, "invalid_request", error.reason)
-        except NotFoundError as error:
-            return openai.error(404, "model_not_found", str(error), "model")
-        except Exception:
+        except Exception as error:
             if request.writer is not None and request.writer.output_size:
                 raise  # the answer has begun: nothing can be said in its place
-            fault = ids.new()
-            _log.exception("fault %s at %s", fault, request.path)
-            return openai.error(500, "internal_error", f"A fault of the gateway; its log has it as {fault}.")
+            return self._fault(request, error)
 
-    async def _refuse(self, request: web.Request, key: Key) -> web.Response:
-        """Answer a key that may not have a model work, in the form of the route, and have it in the audit."""
-        message = f"The role {key.role} of this key may not ask a model, which needs {Effect.EXECUTE}."
-        fix = "Ask for one with the role developer: snapml keys create NAME --role developer"
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._refused, key, request.path)
+    def _fault(self, request: web.Request, error: Exception) -> web.Response:
+        """Say what went wrong, in the form of the route."""
+        v2 = request.path.startswith("/v2/")
+        match error:
+            case web.HTTPException():
+                return openai.error(error.status, "invalid_request", error.reason)
+            case LimitedError():
+                self.desk.gauges.refused.labels(error.code).inc()
+                if v2:
+                    return inference.failed(429, f"{error.message} {error.fix}")
+                return openai.error(429, error.code, f"{error.message} {error.fix}", wait=error.wait)
+            case NotFoundError():
+                return openai.error(404, "model_not_found", str(error), "model")
+            case StorageError() | InvalidInputError() | errors.BlockedError() | errors.ConflictError():
+                status = 507 if isinstance(error, StorageError) else 503
+                _log.warning("%s: %s", request.path, error)
+                if v2:
+                    return inference.failed(status, str(error))
+                return openai.error(status, error.code, str(error))
+            case _:
+                fault = ids.new()
+                _log.error("fault %s at %s", fault, request.path, exc_info=error)
+                return openai.error(
+                    500, "internal_error", f"A fault of the gateway; its log has it as {fault}."
+                )
+
+    async def _refuse(self, request: web.Request, key: Key, message: str, fix: str) -> web.Response:
+        """Answer a key that may not do this, in the form of the route, and have it in the audit."""
+        self.desk.gauges.refused.labels("insufficient_permissions").inc()
+        await asyncio.to_thread(self._refused, key, request.path)
         if request.path.startswith("/v2/"):
-            return _v2(403, json.dumps({"error": f"{message} {fix}"}).encode())
+            return inference.failed(403, f"{message} {fix}")
         return openai.error(403, "insufficient_permissions", f"{message} {fix}")
+
+    async def _out_of_scope(self, request: web.Request, key: Key, what: str) -> web.Response:
+        return await self._refuse(
+            request, key, f"The key {key.name} is not for {what}.",
+            "Use one that is, or make one: snapml keys create NAME --models … --routes …",
+        )  # fmt: skip
 
     def _refused(self, key: Key, path: str) -> None:
         try:
@@ -140,130 +200,73 @@ class Gateway:
             )  # fmt: skip
         except Exception:
             _log.exception("a refusal of key %s could not be recorded", key.id)
+        finally:
+            self.ws.ledger.close()
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    async def _metrics(self, _: web.Request) -> web.Response:
+        open_now: dict[str, int] = {}
+        for exchange in self.desk.under_way.values():
+            open_now[exchange.deployment.name] = open_now.get(exchange.deployment.name, 0) + 1
+        self.desk.gauges.open.clear()
+        for name, number in open_now.items():
+            self.desk.gauges.open.labels(name).set(number)
+        return web.Response(body=self.desk.gauges.text(), headers={"Content-Type": CONTENT_TYPE})
+
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response(openai.models(deployments.every(self.ws)))
+        key = _KEY.get()
+        return web.json_response(
+            openai.models(item for item in deployments.every(self.ws) if key.opens(item.name, "/v1/models"))
+        )
+
+    async def _model(self, request: web.Request) -> web.Response:
+        found = self.desk.known.deployment(request.match_info["name"])
+        if not _KEY.get().opens(found.name, "/v1/models"):
+            return await self._out_of_scope(request, _KEY.get(), f"the model {found.name}")
+        return web.json_response(openai.models([found])["data"][0])
 
     async def _complete(self, request: web.Request, *, route: str) -> web.StreamResponse:
-        """Relay a completion, streamed or not, and record it whatever happens."""
-        body = await _json(request)
-        if isinstance(body, web.Response):
-            return body
+        """Answer a completion."""
+        content = await request.read()
+        try:
+            body = openai.an_object(content)
+        except ValueError as error:
+            return openai.error(400, "invalid_json", f"The body is not a JSON object: {error}")
         deployment = self._deployment(body.get("model"), "chat")
-        try:
-            asked = base.of(deployment.engine).translate(route, body, deployment.target)
-        except base.UnsupportedError as error:
-            return openai.error(400, "unsupported_parameter", str(error), error.param)
-        meter = Meter(streamed=bool(body.get("stream")))
-        try:
-            if meter.streamed:
-                options = body.get("stream_options")
-                usage = isinstance(options, dict) and bool(options.get("include_usage"))
-                return await self._stream(request, deployment, route, asked, meter, with_usage=usage)
-            return await self._whole(deployment, route, asked, meter)
-        except (ClientError, OSError, TimeoutError) as error:
-            meter.fail(503)
-            return openai.error(503, "engine_unavailable", _unavailable(deployment, error))
-        except asyncio.CancelledError:
-            meter.hang_up()
-            raise
-        finally:
-            await self._record(request, deployment, route, meter)
+        key = _KEY.get()
+        if not key.opens(deployment.name, route):
+            return await self._out_of_scope(request, key, f"the model {deployment.name}")
+        self.desk.limits.enter(key)
+        return await self.completions.answer(request, key, deployment, route, body, len(content))
 
-    async def _whole(
-        self, deployment: Deployment, route: str, body: dict[str, Any], meter: Meter
-    ) -> web.Response:
-        async with self._engine(deployment).post(
-            f"http://engine{route}", json=body, allow_redirects=False
-        ) as answer:
-            content = await answer.read()
-            if answer.status != 200:
-                meter.fail(answer.status)
-                return openai.from_engine(answer.status, content)
-            try:
-                reply = _object(content)
-            except ValueError as error:
-                meter.fail(502)
-                return openai.error(502, "engine_error", f"{deployment.name}'s answer is not JSON: {error}")
-            meter.usage(reply.get("usage"))
-            meter.complete()
-            return web.json_response({**reply, "model": deployment.name}, headers={_REQUEST: meter.id})
-
-    async def _stream(
-        self, request: web.Request, deployment: Deployment, route: str, body: dict[str, Any], meter: Meter, *, with_usage: bool
+    async def _v2(
+        self, request: web.Request, *, answer: Callable[[web.Request, Key, Deployment], Awaitable[web.Response]]
     ) -> web.StreamResponse:  # fmt: skip
-        async with self._engine(deployment).post(
-            f"http://engine{route}", json=body, allow_redirects=False
-        ) as answer:
-            if answer.status != 200:
-                meter.fail(answer.status)
-                return openai.from_engine(answer.status, await answer.read())
-            response = web.StreamResponse(
-                headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", _REQUEST: meter.id}
+        deployment = self._deployment(request.match_info["name"], "classic")
+        key = _KEY.get()
+        if not key.opens(deployment.name, request.path):
+            return await self._out_of_scope(request, key, f"the model {deployment.name}")
+        version = request.match_info.get("version")
+        if version is not None and version not in _versions(deployment):
+            raise NotFoundError(
+                f"{deployment.name} has no version {version!r}.", fix=f"It serves {deployment.model}."
             )
-            await response.prepare(request)
-            try:
-                async for event in _events(answer.content.iter_any()):
-                    if event.get("error"):
-                        raise ClientError(openai.told(event))
-                    if (chunk := meter.chunk(event, deployment.name)) is not None:
-                        await _pass(response, chunk)
-                if not meter.finished:
-                    raise ClientError("the engine's stream ended early")
-                meter.complete()
-                if with_usage and (usage := meter.told()):
-                    await _pass(response, usage)
-                await response.write(b"data: [DONE]\n\n")
-                await response.write_eof()
-            except _CallerLeftError:
-                meter.hang_up()
-            except (ClientError, OSError, TimeoutError, ValueError) as error:
-                meter.fail(200)
-                said = str(error) or type(error).__name__
-                with contextlib.suppress(_CallerLeftError):
-                    await _pass(
-                        response, openai.error_fields(502, "engine_failed", f"The answer broke off: {said}")
-                    )
-            return response
+        if request.method == "POST":
+            self.desk.limits.enter(key)
+        return await answer(request, key, deployment)
 
-    async def _v2_describe(self, request: web.Request) -> web.Response:
-        deployment = self._deployment(request.match_info["name"], "classic")
-        try:
-            async with self._engine(deployment).get(f"http://engine/v2/models/{deployment.name}") as answer:
-                return _v2(answer.status, await answer.read())
-        except (ClientError, OSError, TimeoutError) as error:
-            return _v2(503, json.dumps({"error": _unavailable(deployment, error)}).encode())
+    async def _v2_server(self, _: web.Request) -> web.Response:
+        return web.json_response({"name": "snapml", "version": "2", "extensions": []})
 
-    async def _v2_infer(self, request: web.Request) -> web.Response:
-        """Relay an inference; its use is rows, its cost machine time."""
-        deployment = self._deployment(request.match_info["name"], "classic")
-        body = await request.read()
-        meter = Meter(streamed=False)
-        try:
-            headers = {"Content-Type": "application/json"}
-            url = f"http://engine/v2/models/{deployment.name}/infer"
-            async with self._engine(deployment).post(
-                url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                content = await answer.read()
-                meter.complete() if answer.status == 200 else meter.fail(answer.status)
-                return _v2(answer.status, content)
-        except (ClientError, OSError, TimeoutError) as error:
-            meter.fail(503)
-            return _v2(503, json.dumps({"error": _unavailable(deployment, error)}).encode())
-        except asyncio.CancelledError:
-            meter.hang_up()
-            raise
-        finally:
-            await self._record(request, deployment, "/v2/infer", meter)
+    async def _v2_live(self, _: web.Request) -> web.Response:
+        return web.json_response({"live": True, "ready": True})
 
     def _deployment(self, name: Any, kind: str) -> Deployment:
         if not isinstance(name, str):
             raise NotFoundError("The request names no model.", fix="Give model: the name of a deployment.")
-        found = deployments.get(self.ws, name)
+        found = self.desk.known.deployment(name)
         if (found.task == "chat") != (kind == "chat"):
             raise NotFoundError(
                 f"{name} is a {found.task} model.",
@@ -271,116 +274,67 @@ class Gateway:
             )
         return found
 
-    def _engine(self, deployment: Deployment) -> ClientSession:
-        """Return the session to an engine's socket; one connection pool a deployment."""
-        session = self._sessions.get(deployment.name)
-        if session is None or session.closed:
-            path = str(deployments.socket_path(self.ws, deployment.name))
-            timeout = ClientTimeout(total=_ANSWER_SECONDS, sock_connect=_CONNECT_SECONDS)
-            # A connection for each request: one kept alive may be closed by the engine just as it is used again.
-            connector = UnixConnector(path, limit=_MOST_AT_ONCE, force_close=True)
-            session = ClientSession(connector=connector, timeout=timeout)
-            self._sessions[deployment.name] = session
-        return session
-
-    async def _record(self, request: web.Request, deployment: Deployment, route: str, meter: Meter) -> None:
-        """Write the request's row, whatever becomes of the caller; a fault here does not take the answer away.
-
-        A thread of its own does it: where another process holds the ledger, other callers are not kept waiting.
-        """
-        seconds = time.monotonic() - meter.begun
-        known: dict[str, Any] = {
-            "api_key": _KEY.get().id, "notebook": _header(request, _NOTEBOOK), "cell_id": _header(request, _CELL),
-            "at": clock.now() - seconds, "route": route, "duration_ms": seconds * 1000,
-        }  # fmt: skip
-        writing = asyncio.get_running_loop().run_in_executor(
-            self._writer, self._written, deployment, meter, seconds, known
+    def _judge(self, deployment: str, prompt: str) -> str:
+        """Ask a deployment for a guardrail, through this gateway's own door, so that it is billed like all else."""
+        client = Client(services.base_url(self.ws), keys.notebook_key(self.ws))
+        _, answer = client.chat(
+            {"model": deployment, "messages": [{"role": "user", "content": prompt}], "temperature": 0}
         )
-        await asyncio.shield(writing)
+        return str(answer["choices"][0]["message"]["content"])
 
-    def _written(self, deployment: Deployment, meter: Meter, seconds: float, known: dict[str, Any]) -> None:
-        try:
-            self._write(deployment, meter, seconds, known)
-        except Exception:
-            _log.exception("request %s could not be recorded", meter.id)
-
-    def _write(self, deployment: Deployment, meter: Meter, seconds: float, known: dict[str, Any]) -> None:
-        priced = price(
-            self.ws, deployment.name, input_tokens=meter.input_tokens, output_tokens=meter.output_tokens,
-            seconds=seconds, local=True,
-        )  # fmt: skip
-        row = requests.Request(
-            id=meter.id, deployment=deployment.name, model=deployment.model, streamed=int(meter.streamed),
-            status=meter.status, ended=meter.ended, input_tokens=meter.input_tokens, cached_tokens=meter.cached_tokens,
-            output_tokens=meter.output_tokens, usage=meter.source, first_token_ms=meter.first_token_ms,
-            cost_pico=priced.pico, price=priced.source, **known,
-        )  # fmt: skip
-        requests.add(self.ws.ledger, row)
+    async def _open(self, _: web.Application) -> None:
+        self.desk.books.start()
+        loop = asyncio.get_running_loop()
+        for work in (self._note, self._idle, self._sweep):
+            # Not in the request's context, whose key they would keep.
+            self._tasks.append(loop.create_task(work(), context=contextvars.Context()))
 
     async def _close(self, _: web.Application) -> None:
-        for session in self._sessions.values():
-            await session.close()
-        await asyncio.to_thread(self._writer.shutdown)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.completions.close()
+        await self.desk.upstream.close()
+        await asyncio.to_thread(self.desk.books.close)
+
+    async def _note(self) -> None:
+        """Note each second how far open requests are."""
+        while True:
+            await asyncio.sleep(_NOTE_SECONDS)
+            now = [item.so_far() for item in list(self.desk.under_way.values())]
+            if found := [item for item in now if item[1] >= _NOTE_SECONDS * 1000]:
+                self.desk.books.note(found)
+
+    async def _idle(self) -> None:
+        """Stop the engines that nobody asks."""
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS)
+            await self._quietly(partial(idle.stop_idle, self.ws, clock.now(), dict(self.desk.asked_at)))
+
+    async def _sweep(self) -> None:
+        """Remove what was captured and is past its days."""
+        while True:
+            await self._quietly(lambda: capture.sweep(self.ws, clock.now()))
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def _quietly(self, work: Callable[[], object]) -> None:
+        def done() -> None:
+            try:
+                work()
+            finally:
+                self.ws.ledger.close()
+
+        try:
+            await asyncio.to_thread(done)
+        except SnapmlError as error:
+            _log.warning("%s", error)
+        except Exception:
+            _log.exception("work beside requests")
 
 
-class _CallerLeftError(Exception):
-    """The caller's connection is gone."""
+_COMPLETIONS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 
 
-async def _pass(response: web.StreamResponse, fields: dict[str, Any]) -> None:
-    """Send an event to the caller."""
-    try:
-        await response.write(b"data: " + json.dumps(fields).encode() + b"\n\n")
-    except OSError as error:
-        raise _CallerLeftError from error
-
-
-def _unavailable(deployment: Deployment, error: Exception) -> str:
-    return (
-        f"{deployment.name} does not answer at the moment ({type(error).__name__}); it is being started again."
-        " Try once more shortly."
-    )
-
-
-def _v2(status: int, content: bytes) -> web.Response:
-    return web.Response(status=status, body=content, content_type="application/json")
-
-
-def _header(request: web.Request, name: str) -> str | None:
-    """Read one of our own headers, percent-encoded because a notebook's name may hold any character."""
-    value = request.headers.get(name)
-    return None if value is None else unquote(value)[:_LONGEST_ORIGIN]
-
-
-async def _json(request: web.Request) -> Any:
-    try:
-        body = await request.json()
-    except (ValueError, LookupError, RecursionError) as error:
-        return openai.error(400, "invalid_json", f"The body is not JSON: {error}")
-    if not isinstance(body, dict):
-        return openai.error(400, "invalid_request", "The body is not an object.")
-    return body
-
-
-async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """Read server-sent events: the JSON of each ``data:`` line, ``[DONE]`` left out."""
-    held = b""
-    async for piece in pieces:
-        held += piece
-        *lines, held = held.split(b"\n")
-        for line in lines:
-            data = line.strip().removeprefix(b"data:").strip()
-            if line.startswith(b"data:") and data != b"[DONE]":
-                yield _object(data)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = json.loads(content)
-    if not isinstance(found, dict):
-        raise ValueError(f"{str(found)[:80]} is no object")  # noqa: TRY004 - it is what came that is wrong
-    return found
+def _versions(deployment: Deployment) -> set[str]:
+    """Return what a deployment's versions may be called: the model's number, or the target's id."""
+    return {deployment.target.id, deployment.model.rpartition("@")[2]}

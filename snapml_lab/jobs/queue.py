@@ -26,7 +26,7 @@ from snapml_lab.workspace import MERGING, Workspace
 
 _CARRIED = (
     "PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ",
-    "OMP_NUM_THREADS", "XDG_CACHE_HOME", "XDG_DATA_HOME", "SNAPML_AUDIT_HEADS", "HF_HOME", "HF_HUB_OFFLINE", "SNAPML_BASE_MODEL",
+    "OMP_NUM_THREADS", "XDG_CACHE_HOME", "XDG_DATA_HOME", "SNAPML_AUDIT_HEADS", "SNAPML_BUDGET", "HF_HOME", "HF_HUB_OFFLINE", "SNAPML_BASE_MODEL",
 )  # fmt: skip
 """Variables of the submitter that a payload gets even if another process starts it. Others, which may hold secrets,
 are never written to disk."""
