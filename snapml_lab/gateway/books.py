@@ -20,13 +20,14 @@ from snapml_lab.costs.budgets import Cover
 from snapml_lab.costs.prices import rate
 from snapml_lab.costs.usage import Usage
 from snapml_lab.engines import base
-from snapml_lab.errors import ConflictError, NotFoundError, SnapmlError
+from snapml_lab.errors import ConflictError, NotFoundError, SnapmlError, StorageError
 from snapml_lab.registry import deployments, providers
-from snapml_lab.store.ledger import Ledger, bump
+from snapml_lab.store.ledger import Ledger, bump, explained
 from snapml_lab.workspace import Workspace
 
 _GATHER_SECONDS = 0.01
 _CHECKPOINT_SECONDS = 1.0
+_AGAIN_SECONDS = 0.5
 _TRIES = 15
 _MOST_AT_ONCE = 500
 """Rows of one transaction, so that other writers need not wait long."""
@@ -120,6 +121,7 @@ class Books:
     _settled: "queue.SimpleQueue[_Item | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _connection: sqlite3.Connection | None = None
+    _closing: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Settle what a gateway before this one left open, and begin."""
@@ -130,6 +132,7 @@ class Books:
     def close(self) -> None:
         """Settle what is waiting, and end; blocks until that is done."""
         if self._thread is not None:
+            self._closing.set()
             self._settled.put(None)
             self._thread.join()
             self._thread = None
@@ -148,7 +151,8 @@ class Books:
             self._open(self._own(), opening, covers)
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) and "busy" not in str(error):
-                raise
+                with explained(self.ws.ledger.path):
+                    raise
             done = asyncio.get_running_loop().create_future()
             self._settled.put(_Open(opening, covers, done, asyncio.get_running_loop()))
             await asyncio.shield(done)
@@ -176,7 +180,9 @@ class Books:
     def _own(self) -> sqlite3.Connection:
         """Return the event loop's connection: it waits for nobody, and leaves checkpoints, which sync, to the thread."""
         if self._connection is None:
-            connection = sqlite3.connect(self.ws.ledger.path, timeout=0, isolation_level=None)
+            connection = sqlite3.connect(
+                self.ws.ledger.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
             for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "wal_autocheckpoint=0"):
                 connection.execute(f"PRAGMA {pragma}")
             self._connection = connection
@@ -232,15 +238,15 @@ class Books:
         ledger.close()
 
     def _write(self, ledger: Ledger, items: "list[_Item]") -> None:
-        try:
-            with ledger.write() as connection:
-                shown = any(isinstance(item, _Settle | _Whole) for item in items)
-                revision = bump(connection) if shown else 0
-                for item in items:
-                    _record(connection, item, revision)
-        except Exception:
-            ids = [item.id for item in items if isinstance(item, _Settle)]
-            _log.exception("request %s could not be recorded", ", ".join(ids))
+        """Write what is waiting; where the disk is full or another holds the ledger, once more until it can be written."""
+        while True:
+            try:
+                self._record(ledger, items)
+            except (StorageError, ConflictError) as error:
+                _log.warning("settlements wait: %s", error.message)
+                if not self._closing.wait(_AGAIN_SECONDS):
+                    continue
+            break
         for item in items:
             if isinstance(item, _Open):
                 self._opened(ledger, item)
@@ -249,6 +255,20 @@ class Books:
                     item.work()
                 except Exception:
                     _log.exception("work of the books' thread")
+
+    @staticmethod
+    def _record(ledger: Ledger, items: "list[_Item]") -> None:
+        try:
+            with ledger.write() as connection:
+                shown = any(isinstance(item, _Settle | _Whole) for item in items)
+                revision = bump(connection) if shown else 0
+                for item in items:
+                    _put_down(connection, item, revision)
+        except (StorageError, ConflictError):
+            raise
+        except Exception:
+            ids = [item.id for item in items if isinstance(item, _Settle)]
+            _log.exception("request %s could not be recorded", ", ".join(ids))
 
     def _opened(self, ledger: Ledger, item: "_Open") -> None:
         """Open a request for the event loop, waiting for who writes."""
@@ -340,7 +360,7 @@ class _Work:
 _Item = _Settle | _Whole | _Open | _Note | _Used | _Work
 
 
-def _record(connection: sqlite3.Connection, item: _Item, revision: int) -> None:
+def _put_down(connection: sqlite3.Connection, item: _Item, revision: int) -> None:
     match item:
         case _Settle():
             _settle(connection, item.id, item.settlement, revision)

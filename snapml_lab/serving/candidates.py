@@ -32,7 +32,9 @@ def candidates(
     Raises:
         ConflictError: there is nothing to vary; the fix says where there would be.
     """
-    changes = [(f"quantization {name}", {"quantization": name}) for name in quantizations]
+    changes: list[tuple[str, dict[str, Any]]] = [
+        (f"quantization {name}", {"quantization": name}) for name in quantizations
+    ]
     if engine == "vllm":
         changes = [*_of_vllm(on_gpu=on_gpu, concurrency=concurrency), *changes]
     if options.get("quantization"):

@@ -37,7 +37,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        with _explained(path):
+        with explained(path):
             self._migrate(self.connection)
 
     @property
@@ -73,7 +73,7 @@ class Ledger:
             StorageError: the disk is full or read-only.
             StoreDamagedError: the database is malformed.
         """
-        with _explained(self.path):
+        with explained(self.path):
             connection = self.connection
             if connection.in_transaction:
                 yield connection
@@ -102,12 +102,12 @@ class Ledger:
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return all rows of a query."""
-        with _explained(self.path):
+        with explained(self.path):
             return self.connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
-        with _explained(self.path):
+        with explained(self.path):
             row: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
             return row
 
@@ -177,7 +177,8 @@ def bump(connection: sqlite3.Connection) -> int:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into errors of the family, with the fix."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import openai
 import pytest
 
+from snapml_lab.gateway.books import Books
 from snapml_lab.registry import deployments
 
 from .home import until
@@ -416,18 +417,39 @@ def test_the_official_client_sees_the_errors_it_knows(wire: Wire) -> None:
         wire.one_row(6)
 
 
-def test_a_row_that_cannot_be_written_does_not_take_the_answer_away(
-    wire: Wire, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cannot_be_opened_in_the_books_is_not_sent(wire: Wire) -> None:
     with wire.ws.ledger.write() as connection:
         connection.execute("ALTER TABLE requests RENAME TO elsewhere")
-    assert wire.ask(whole(completion("a", used(1, 1))))[0] == 200
-    assert wire.stream([HEAD, event(delta("a", finish="stop")), END])[-1] == "[DONE]"
-    until(lambda: caplog.text.count("could not be recorded") == 2, what="both in the log")
+    status, told = wire.ask(whole(completion("a", used(1, 1))))
+    assert (status, told["error"]["code"]) == (500, "internal_error")
+    assert wire.asked == []
     with wire.ws.ledger.write() as connection:
         connection.execute("ALTER TABLE elsewhere RENAME TO requests")
     assert wire.ask(whole(completion("a", used(1, 1))))[0] == 200
     wire.one_row(1)
+
+
+def test_a_settlement_that_cannot_be_written_does_not_take_the_answer_away_and_is_made_up_for(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = threading.Event()
+    wire.script = [HEAD, event(delta("a")), go, event(delta("b", finish="stop")), DONE, END]
+    response = wire.begin({"stream": True})
+    reading = events(response)
+    next(reading)
+    with wire.ws.ledger.write() as connection:
+        connection.execute("ALTER TABLE requests RENAME TO elsewhere")
+    go.set()
+    assert list(reading)[-1] == "[DONE]"
+    until(lambda: "could not be recorded" in caplog.text, what="it in the log")
+    with wire.ws.ledger.write() as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO requests")
+    assert wire.rows() == []
+    books = Books(wire.ws)  # as the next gateway does
+    books.start()
+    books.close()
+    row = wire.one_row(1)
+    assert (row.ended, row.usage, row.state) == ("failed", "estimated", "settled")
 
 
 def test_a_fault_of_ours_is_told_by_a_number_that_is_in_the_log(
