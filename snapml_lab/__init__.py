@@ -19,7 +19,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 FACE = (
-    "approvals", "approve", "ask", "audit", "autolog", "automl", "capture", "cost", "data", "deploy", "endpoints", "env", "eval", "evaluation", "finetune", "guardrails", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "policies", "predict", "prices", "promote", "providers", "queue", "reject", "requests", "roles", "rollout", "run", "runs", "sample", "status", "training", "tune_endpoint", "undeploy",
+    "approvals", "approve", "ask", "audit", "autolog", "automl", "budgets", "capture", "cost", "data", "deploy", "endpoints", "env", "eval", "evaluation", "finetune", "guardrails", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "policies", "predict", "prices", "promote", "providers", "queue", "reject", "requests", "roles", "rollout", "run", "runs", "sample", "status", "training", "tune_endpoint", "undeploy",
 )  # fmt: skip
 """The first words of the commands Python has. A subpackage of the same name is imported as ever; what one sees as an
 attribute is the command."""
@@ -29,7 +29,7 @@ class _Face(ModuleType):
     """This module with commands as attributes, found on first use."""
 
     def __dir__(self) -> list[str]:
-        return [*FACE, "__version__", "load_ipython_extension"]
+        return [*FACE, "budget", "__version__", "load_ipython_extension"]
 
 
 def _commanded(name: str) -> property:
@@ -46,6 +46,15 @@ def _commanded(name: str) -> property:
 
 for _name in FACE:
     setattr(_Face, _name, _commanded(_name))
+
+
+def budget(dollars: Any) -> Any:
+    """Stop what a block spends at an amount of dollars: ``with snap.budget(0.50): …``."""
+    from snapml_lab.commands.budgets import budget
+
+    return budget(dollars)
+
+
 sys.modules[__name__].__class__ = _Face
 
 if "IPython" in sys.modules:  # in a kernel, keep from now on what it runs: a run made later has it

@@ -9,7 +9,7 @@ def register(shell: Any) -> None:
     Args:
         shell: the IPython shell that is loading the extension.
     """
-    from snapml_magics import front_end
+    from snapml_magics import budget, front_end
 
     def snapml(line: str, cell: str | None = None) -> Any:
         """Run a SnapML command: %snapml automl DATA --target COLUMN. See them all: %snapml --help."""
@@ -26,4 +26,5 @@ def register(shell: Any) -> None:
     shell.register_magic_function(snapml, "line_cell")
     shell.set_hook("complete_command", complete, str_key="%snapml")
     shell.set_hook("complete_command", complete, str_key="snapml")
+    budget.attend(shell)
     front_end.attend(shell)

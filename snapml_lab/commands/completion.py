@@ -130,7 +130,7 @@ def _recorded(ws: Workspace, source: str, current: str) -> list[str]:
                 "SELECT name FROM queues UNION SELECT queue FROM jobs UNION SELECT ?", DEFAULT_QUEUE
             )
             return sorted(row["name"] for row in rows)
-        case "schedules" | "providers" | "deployments" | "captures" | "guardrails":
+        case "schedules" | "providers" | "deployments" | "captures" | "guardrails" | "budgets":
             return ws.catalog.keys(source)
         case "runs":
             return [run.id for run in runs.latest(ws.ledger, kind=None, limit=_MOST)]

@@ -21,6 +21,7 @@ MODULES = (
     "ask",
     "audit",
     "automl",
+    "budgets",
     "capture",
     "compare",
     "costs",

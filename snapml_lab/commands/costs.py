@@ -130,6 +130,15 @@ class BudgetLine(View):
     reserved_pico: str
     daily_pico: str | None
 
+    @classmethod
+    def of(cls, line: lines.Line, now: float | None = None) -> "BudgetLine":
+        """Read a budget."""
+        daily = line.a_day(clock.now() if now is None else now)
+        return cls(
+            name=line.name, period=line.period, scope=line.scope, limit_pico=str(line.limit), spent_pico=str(line.spent),
+            reserved_pico=str(line.reserved), daily_pico=None if daily is None else str(daily),
+        )  # fmt: skip
+
     def cells(self) -> list[str]:
         """The cells of one line of a table."""
         left = max(int(self.limit_pico) - int(self.spent_pico) - int(self.reserved_pico), 0)
@@ -316,11 +325,7 @@ def _daily(ws: Workspace, days: float) -> dict[str, Any]:
             daily_pico=str(found.daily), days=found.days, by_weekday=found.by_weekday,
         ),
         "budgets": [
-            BudgetLine(
-                name=line.name, period=line.period, scope=line.scope, limit_pico=str(line.limit), spent_pico=str(line.spent),
-                reserved_pico=str(line.reserved), daily_pico=None if (daily := line.a_day(now)) is None else str(daily),
-            )
-            for line in lines.lines(ws)
+            BudgetLine.of(line, now) for line in lines.lines(ws)
         ],
     }  # fmt: skip
 

@@ -20,9 +20,9 @@ from snapml_lab.views.base import View
 from snapml_lab.workspace import Workspace
 
 NOT_AGAIN = frozenset({
-    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "capture off", "capture on", "data remove", "deploy", "deploy export",
+    "approvals rollback", "approvals withdraw", "approve", "audit adopt", "budgets remove", "budgets set", "capture off", "capture on", "data remove", "deploy", "deploy export",
     "guardrails measure", "guardrails remove", "guardrails set", "jobs cancel",
-    "jobs priority", "jobs schedule", "jobs unschedule", "keys create", "keys revoke", "leases free", "models note",
+    "jobs priority", "jobs schedule", "jobs unschedule", "endpoints set", "keys create", "keys revoke", "keys rotate", "leases free", "models note",
     "policies remove", "policies set", "prices compute", "prices remove", "prices set", "promote", "providers remove", "providers set", "queue limit", "queue pause",
     "queue resume", "reject", "roles remove", "roles set", "rollout back", "rollout promote", "rollout share", "runs delete", "runs reproduce", "runs restore", "runs tag",
     "tune-endpoint", "undeploy", "up",

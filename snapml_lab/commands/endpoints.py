@@ -1,6 +1,7 @@
 """Commands about one endpoint: how it is, how it does of late, and how to ask it."""
 
 import math
+from dataclasses import replace
 from html import escape
 from typing import Annotated
 
@@ -9,10 +10,12 @@ from pydantic import Field
 from snapml_lab import clock, money
 from snapml_lab.commands.core import command
 from snapml_lab.commands.serving import DeploymentName
+from snapml_lab.commands.types import Completes, Duration, Names
 from snapml_lab.costs import live
 from snapml_lab.engines import base, services
 from snapml_lab.errors import InvalidInputError, NotFoundError
 from snapml_lab.governance.roles import Effect
+from snapml_lab.guardrails import policies
 from snapml_lab.jobs import gpus, logs, processes
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
@@ -517,3 +520,73 @@ def _columns(ws: Workspace, deployment: Deployment) -> list[tuple[str, str]]:
         *signature.get("categorical", []),
     ]
     return [(str(column), "FP64" if column in numeric else "BYTES") for column in columns]
+
+
+class Rules(View):
+    """What the gateway does with requests to a deployment; times in seconds, None and empty: not done."""
+
+    name: str
+    guardrails: str | None
+    cache: float | None
+    fallbacks: list[str]
+    timeout: float
+    idle: float | None
+
+    def text(self) -> str:
+        """A line each."""
+        told = {
+            "guardrails": self.guardrails or "none",
+            "the same request again": "asked anew"
+            if self.cache is None
+            else f"answered from memory for {clock.human(self.cache)}",
+            "where it does not answer": f"ask {', '.join(self.fallbacks)}" if self.fallbacks else "an error",
+            "an answer may take": clock.human(self.timeout),
+            "without requests": "goes on" if self.idle is None else f"sleeps after {clock.human(self.idle)}",
+        }
+        return "\n".join([f"{self.name}:", *(f"  {what}: {value}" for what, value in told.items())])
+
+
+@command("endpoints set", effect=Effect.EXECUTE)
+def set_rules(
+    ws: Workspace, name: DeploymentName, *, guardrails: Annotated[str, Completes("guardrails")] | None = None,
+    cache: Duration | None = None, fallback: Names | None = None, timeout: Duration | None = None, idle: Duration | None = None,
+    clear: Names | None = None,
+) -> Rules:  # fmt: skip
+    """Set what the gateway does with requests to a deployment; without options it shows that. It holds from the next request on.
+
+    Args:
+        name: the deployment.
+        guardrails: the policy that requests and answers must pass.
+        cache: how long the very same request is answered from memory, as 10m.
+        fallback: deployments that are asked, in order, where it does not answer.
+        timeout: how long an answer may take.
+        idle: stop after so long without a request; the next one starts it again.
+        clear: what is not done any more: guardrails, cache, fallback, idle.
+    """
+    found = deployments.get(ws, name)
+    wrong = sorted(set(clear or ()) - {"guardrails", "cache", "fallback", "idle"})
+    if wrong:
+        raise InvalidInputError.of("clear", wrong, "some of guardrails, cache, fallback, idle")
+    if guardrails is not None:
+        policies.get(ws, guardrails)
+    for other in fallback or ():
+        if other == name or deployments.get(ws, other).task != found.task:
+            raise InvalidInputError.of("fallback", other, f"another deployment of a {found.task} model")
+    if any(item is not None for item in (guardrails, cache, fallback, timeout, idle, clear)):
+        gone = set(clear or ())
+        deployments.change(
+            ws, name,
+            lambda course: replace(course, now=replace(
+                course.now,
+                guardrails=None if "guardrails" in gone else guardrails or course.now.guardrails,
+                cache_seconds=None if "cache" in gone else cache or course.now.cache_seconds,
+                fallbacks=() if "fallback" in gone else tuple(fallback or course.now.fallbacks),
+                idle_seconds=None if "idle" in gone else idle or course.now.idle_seconds,
+                timeout_seconds=timeout or course.now.timeout_seconds,
+            )),
+        )  # fmt: skip
+        found = deployments.get(ws, name)
+    return Rules(
+        name=name, guardrails=found.guardrails, cache=found.cache_seconds, fallbacks=list(found.fallbacks),
+        timeout=found.timeout_seconds, idle=found.idle_seconds,
+    )  # fmt: skip

@@ -1,9 +1,16 @@
 """Commands about the gateway's API keys."""
 
-from snapml_lab import clock
+from typing import Annotated
+
+from pydantic import Field
+
+from snapml_lab import clock, money
 from snapml_lab.commands.core import Call, command
+from snapml_lab.commands.costs import Dollars
+from snapml_lab.commands.types import Duration, Names
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.governance import keys
+from snapml_lab.governance.keys import Terms
 from snapml_lab.governance.roles import Effect, Role
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed, html_table, text_table
@@ -11,7 +18,10 @@ from snapml_lab.workspace import Workspace
 
 
 class KeyView(View):
-    """A key, its role, and who made it; ``secret`` is its text, there only in the answer to its making."""
+    """A key, its role, what it is good for (None: without a limit), and who made it.
+
+    ``secret`` is its text, there only in the answer to its making; ``limit_pico`` is pico-dollars as text.
+    """
 
     id: str
     name: str
@@ -20,30 +30,52 @@ class KeyView(View):
     actor: str
     created_at: str
     revoked_at: str | None
+    expires_at: str | None
+    models: list[str] | None
+    routes: list[str] | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrency: int | None
+    limit_pico: str | None
+    project: str | None
+    replaces: str | None
+    last_used_at: str | None
     secret: str | None
 
     @classmethod
     def of(cls, key: keys.Key, secret: str | None = None) -> "KeyView":
         """Read a key of the ledger."""
-        revoked = None if key.revoked_at is None else clock.iso(key.revoked_at)
+        terms = key.terms
         return cls(
-            id=key.id,
-            name=key.name,
-            prefix=key.prefix,
-            role=key.role,
-            actor=key.actor,
-            created_at=clock.iso(key.created_at),
-            revoked_at=revoked,
-            secret=secret,
-        )
+            id=key.id, name=key.name, prefix=key.prefix, role=key.role, actor=key.actor, created_at=clock.iso(key.created_at),
+            revoked_at=_at(key.revoked_at), expires_at=_at(terms.expires_at),
+            models=None if terms.models is None else list(terms.models),
+            routes=None if terms.routes is None else list(terms.routes), requests_per_minute=terms.requests_per_minute,
+            tokens_per_minute=terms.tokens_per_minute, concurrency=terms.concurrency,
+            limit_pico=None if terms.limit_pico is None else str(terms.limit_pico), project=terms.project,
+            replaces=key.replaces, last_used_at=_at(key.last_used_at), secret=secret,
+        )  # fmt: skip
 
     def text(self) -> str:
         """One line; the secret once."""
         if self.secret:
             return f"{self.secret}\nThis is {self.name}'s key. It is shown this once; keep it in an environment variable, not in a notebook."
-        return f"{self.name} ({self.role}) {self.prefix}… made {self.created_at} by {self.actor}" + (
-            f", revoked {self.revoked_at}" if self.revoked_at else ""
+        told = f"{self.name} ({self.role}) {self.prefix}… made {self.created_at} by {self.actor}"
+        return (
+            told
+            + "".join(f", {bound}" for bound in self.bounds())
+            + (f", revoked {self.revoked_at}" if self.revoked_at else "")
         )
+
+    def bounds(self) -> list[str]:
+        """What it is good for, in words; nothing where it has no limit."""
+        told = {
+            "until": self.expires_at and self.expires_at[:19], "models": self.models and " ".join(self.models),
+            "routes": self.routes and " ".join(self.routes), "requests a minute": self.requests_per_minute,
+            "tokens a minute": self.tokens_per_minute, "at once": self.concurrency,
+            "may spend": self.limit_pico and money.show(int(self.limit_pico)), "project": self.project,
+        }  # fmt: skip
+        return [f"{name} {value}" for name, value in told.items() if value is not None]
 
 
 class KeyList(View):
@@ -71,27 +103,58 @@ class KeyList(View):
                 key.role,
                 key.actor,
                 key.created_at[:19],
+                ", ".join(key.bounds()),
+                (key.last_used_at or "never")[:19],
                 (key.revoked_at or "")[:19],
             ]
             for key in self.keys
         ]
 
 
-_HEADER = ["name", "key", "role", "by", "made", "revoked"]
+_HEADER = ["name", "key", "role", "by", "made", "good for", "last used", "revoked"]
+_Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
 @command("keys create", effect=Effect.ADMIN)
-def create(ws: Workspace, name: str, *, role: Role = Role.DEVELOPER, call: Call) -> KeyView:
+def create(
+    ws: Workspace, name: str, *, role: Role = Role.DEVELOPER, expires: Duration | None = None, models: Names | None = None,
+    routes: Names | None = None, requests_per_minute: _Count | None = None, tokens_per_minute: _Count | None = None,
+    concurrency: _Count | None = None, limit: Dollars | None = None, project: str | None = None, call: Call,
+) -> KeyView:  # fmt: skip
     """Make an API key for the gateway; its text is shown this once.
 
     Args:
         name: who or what it is for.
         role: viewer lists models, developer and above ask them; never more than your own.
+        expires: how long it is good, as 12h or 30d.
+        models: deployments it may ask, also as patterns; default: all.
+        routes: routes it may take, as /v1/*; default: all.
+        requests_per_minute: as many at once, and refilled evenly.
+        tokens_per_minute: read and written.
+        concurrency: requests under way at once.
+        limit: dollars it may spend in all.
+        project: what its work belongs to in the bill.
     """
     if not name.strip() or len(name) > 100:
         raise InvalidInputError.of("name", name, "1 to 100 characters")
-    key, secret = keys.create(ws, name, role=role, actor=call.actor)
+    terms = Terms(
+        None if expires is None else clock.now() + expires, _patterns("models", models), _patterns("routes", routes),
+        requests_per_minute, tokens_per_minute, concurrency, None if limit is None else money.to_pico(limit), project,
+    )  # fmt: skip
+    key, secret = keys.create(ws, name, role=role, actor=call.actor, terms=terms)
     return KeyView.of(key, secret)
+
+
+@command("keys rotate", effect=Effect.ADMIN)
+def rotate(ws: Workspace, key: str, *, overlap: Duration = 86_400.0, call: Call) -> KeyView:
+    """Make a new key on the terms of an old one, which goes on for a while; the new text is shown this once.
+
+    Args:
+        key: its name, its beginning, or its id.
+        overlap: how long the old one goes on, as 1h; default: a day.
+    """
+    made, secret = keys.rotate(ws, key, overlap=overlap, actor=call.actor)
+    return KeyView.of(made, secret)
 
 
 @command("keys list", effect=Effect.READ)
@@ -108,3 +171,15 @@ def revoke(ws: Workspace, key: str) -> KeyView:
         key: its name, its beginning, or its id.
     """
     return KeyView.of(keys.revoke(ws, key))
+
+
+def _at(moment: float | None) -> str | None:
+    return None if moment is None else clock.iso(moment)
+
+
+def _patterns(field: str, given: list[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not given or any(not item.strip() or len(item) > 200 or "\n" in item for item in given):
+        raise InvalidInputError.of(field, given, "names or patterns of at most 200 characters, one at least")
+    return tuple(given)

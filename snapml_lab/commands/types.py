@@ -16,7 +16,7 @@ class Completes:
 
     One of ``jobs``, ``models``, ``runs``, ``tables``, ``columns``, ``estimators``, ``files``, ``queues``, ``schedules``,
     ``promotable``, ``aliases``, ``requests``, ``providers``, ``deployments``, ``environments``, ``guardrails``,
-    ``captures``.
+    ``captures``, ``budgets``.
     """
 
     source: str

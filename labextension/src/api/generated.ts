@@ -98,6 +98,27 @@ export interface Commands {
     result: JobView;
   };
   /**
+   * List budgets with what is spent, held for requests under way, and left.
+   */
+  'budgets/list': {
+    params: BudgetsListParams;
+    result: BudgetList;
+  };
+  /**
+   * Remove a budget; what was spent under it stays known.
+   */
+  'budgets/remove': {
+    params: BudgetsRemoveParams;
+    result: BudgetList;
+  };
+  /**
+   * Set what may be spent in a period (UTC): a request that could go over it is not sent.
+   */
+  'budgets/set': {
+    params: BudgetsSetParams;
+    result: BudgetList;
+  };
+  /**
    * Write what was kept of a deployment as chat records, oldest first, in the form that fine-tuning and evaluation take.
    */
   'capture/export': {
@@ -180,6 +201,13 @@ export interface Commands {
   'endpoints/list': {
     params: EndpointsListParams;
     result: EndpointList;
+  };
+  /**
+   * Set what the gateway does with requests to a deployment; without options it shows that. It holds from the next request on.
+   */
+  'endpoints/set': {
+    params: EndpointsSetParams;
+    result: Rules;
   };
   /**
    * Show all of one endpoint: its models and services, how it does of late, what it costs, and how to ask it.
@@ -361,6 +389,13 @@ export interface Commands {
    */
   'keys/revoke': {
     params: KeysRevokeParams;
+    result: KeyView;
+  };
+  /**
+   * Make a new key on the terms of an old one, which goes on for a while; the new text is shown this once.
+   */
+  'keys/rotate': {
+    params: KeysRotateParams;
     result: KeyView;
   };
   /**
@@ -1015,6 +1050,46 @@ export interface ErrorView {
   fix: string;
   message: string;
 }
+export interface BudgetsListParams {}
+/**
+ * All budgets with what their current period has seen.
+ */
+export interface BudgetList {
+  budgets: BudgetLine[];
+}
+/**
+ * A budget and what its current period has seen, in pico-dollars as text.
+ */
+export interface BudgetLine {
+  daily_pico: string | null;
+  limit_pico: string;
+  name: string;
+  period: string;
+  reserved_pico: string;
+  scope: string;
+  spent_pico: string;
+}
+export interface BudgetsRemoveParams {
+  /**
+   * a budget's name
+   */
+  name: string;
+}
+export interface BudgetsSetParams {
+  /**
+   * dollars
+   */
+  dollars: number | string;
+  key?: string | null;
+  model?: string | null;
+  /**
+   * a budget's name
+   */
+  name: string;
+  notebook?: string | null;
+  period?: 'day' | 'week' | 'month' | 'total';
+  project?: string | null;
+}
 export interface CaptureExportParams {
   /**
    * a deployment's name
@@ -1107,18 +1182,6 @@ export interface Costs {
   path?: string | null;
   rows: CostRow[];
   spent?: DaySpent[];
-}
-/**
- * A budget and what its current period has seen, in pico-dollars as text.
- */
-export interface BudgetLine {
-  daily_pico: string | null;
-  limit_pico: string;
-  name: string;
-  period: string;
-  reserved_pico: string;
-  scope: string;
-  spent_pico: string;
 }
 /**
  * What the month will have cost at its end, in pico-dollars as text; see ``costs.forecast.Forecast``.
@@ -1291,6 +1354,29 @@ export interface Endpoint {
   state: string;
   task: string;
   url: string | null;
+}
+export interface EndpointsSetParams {
+  cache?: (number | string) | null;
+  clear?: (string | string[]) | null;
+  fallback?: (string | string[]) | null;
+  guardrails?: string | null;
+  idle?: (number | string) | null;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  timeout?: (number | string) | null;
+}
+/**
+ * What the gateway does with requests to a deployment; times in seconds, None and empty: not done.
+ */
+export interface Rules {
+  cache: number | null;
+  fallbacks: string[];
+  guardrails: string | null;
+  idle: number | null;
+  name: string;
+  timeout: number;
 }
 export interface EndpointsShowParams {
   minutes?: number;
@@ -1799,24 +1885,44 @@ export interface JobsUnscheduleParams {
   name: string;
 }
 export interface KeysCreateParams {
+  concurrency?: number | null;
+  expires?: (number | string) | null;
+  limit?: (number | string) | null;
+  models?: (string | string[]) | null;
   name: string;
+  project?: string | null;
+  requests_per_minute?: number | null;
   /**
    * What a person is to a workspace; each may all that the ones before it may.
    */
   role?: 'viewer' | 'developer' | 'approver' | 'admin';
+  routes?: (string | string[]) | null;
+  tokens_per_minute?: number | null;
 }
 /**
- * A key, its role, and who made it; ``secret`` is its text, there only in the answer to its making.
+ * A key, its role, what it is good for (None: without a limit), and who made it.
+ *
+ * ``secret`` is its text, there only in the answer to its making; ``limit_pico`` is pico-dollars as text.
  */
 export interface KeyView {
   actor: string;
+  concurrency: number | null;
   created_at: string;
+  expires_at: string | null;
   id: string;
+  last_used_at: string | null;
+  limit_pico: string | null;
+  models: string[] | null;
   name: string;
   prefix: string;
+  project: string | null;
+  replaces: string | null;
+  requests_per_minute: number | null;
   revoked_at: string | null;
   role: Role;
+  routes: string[] | null;
   secret: string | null;
+  tokens_per_minute: number | null;
 }
 export interface KeysListParams {}
 /**
@@ -1827,6 +1933,13 @@ export interface KeyList {
 }
 export interface KeysRevokeParams {
   key: string;
+}
+export interface KeysRotateParams {
+  key: string;
+  /**
+   * seconds, or 90s, 10m, 2h
+   */
+  overlap?: number | string;
 }
 export interface LeaderboardParams {
   /**
