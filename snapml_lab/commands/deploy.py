@@ -27,7 +27,7 @@ from snapml_lab.registry.signature import Signature
 from snapml_lab.serving import export as exporting
 from snapml_lab.serving import plan as plans
 from snapml_lab.serving import rollout
-from snapml_lab.serving.plan import Found, Plan, Wish
+from snapml_lab.serving.plan import Found, Place, Plan, Wish
 from snapml_lab.store.files import locked
 from snapml_lab.tracking import provenance
 from snapml_lab.tracking.record import Origin
@@ -58,7 +58,7 @@ class PlanView(View):
     model: str
     engine: str
     because: str
-    place: str
+    place: Place
     replicas: int
     memory: int | None
     free: int | None

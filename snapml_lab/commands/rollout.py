@@ -75,7 +75,8 @@ class TargetView(View):
     def row(self) -> list[str]:
         """The cells of one line of a list."""
         share = "a copy" if self.role == "shadow" else f"{self.share} %"
-        figures = [_figure(item) for item in self.figures]
+        known = {item.name: _figure(item) for item in self.figures}
+        figures = [known.get(name, "–") for name in record.FIGURES]
         return [self.id, self.role, self.model, self.engine, share, str(self.requests), *figures]
 
 

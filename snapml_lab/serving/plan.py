@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from snapml_lab.engines.vllm_options import Options
 from snapml_lab.envs import engines as environments
@@ -17,6 +17,7 @@ from snapml_lab.workspace import Workspace
 
 CHAT = ("vllm", "transformers")
 """Engines of language models that run here, the one that is preferred where it can be used first."""
+Place = Literal["GPU", "CPU", "remote", "shared"]
 REPLICAS = 16
 
 
@@ -70,7 +71,7 @@ class Plan:
 
     deployment: Deployment
     because: str
-    place: str
+    place: Place
     memory: int | None
     free: int | None
     fits: bool | None

@@ -1309,7 +1309,7 @@ export interface PlanView {
   model: string;
   name: string;
   notes: string[];
-  place: string;
+  place: 'GPU' | 'CPU' | 'remote' | 'shared';
   quantization: string | null;
   quantizations: string[];
   replicas: number;
