@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Response, expect
 
 from browser.lab import NARROW, SECONDS, Lab, Server
 from snapml_lab import clock, ids
@@ -368,6 +368,14 @@ def test_what_callers_and_models_are_called_is_text(lab: Lab, serving: Serving) 
         queue.wait(ws, queue.cancel(ws, job.id, grace=0.5), timeout=20)
 
 
+def _kept(response: Response) -> bool:
+    """Say whether JupyterLab has saved a state in which Cost is open and Endpoints are not."""
+    if response.request.method != "PUT" or "/api/workspaces/" not in response.url:
+        return False
+    sections = json.loads(response.request.post_data or "{}").get("data", {}).get("snapml-lab:sidebar", {})
+    return sections.get("cost") is False and sections.get("endpoints") is True
+
+
 def test_sections_leave_room_for_the_jobs_and_stay_as_they_were_left(lab: Lab) -> None:
     lab.page.set_viewport_size({"width": 1000, "height": 700})
     lab.open(width=NARROW)
@@ -379,15 +387,15 @@ def test_sections_leave_room_for_the_jobs_and_stay_as_they_were_left(lab: Lab) -
     assert left == sorted(left, key=lambda box: box["y"] if box else 0)
     expect(titles[2]).to_have_attribute("aria-expanded", "false")
 
-    titles[1].press("Enter")
-    titles[2].press("Enter")
-    expect(titles[1]).to_have_attribute("aria-expanded", "false")
+    with lab.page.expect_response(_kept, timeout=30_000):  # JupyterLab saves its state a moment later
+        titles[1].press("Enter")
+        titles[2].press("Enter")
+        expect(titles[1]).to_have_attribute("aria-expanded", "false")
     cost = lab.page.get_by_test_id("snapml-cost")
     expect(cost).to_be_visible()
     shown = cost.bounding_box()
     assert shown is not None
     assert shown["height"] >= 150
-    lab.page.wait_for_timeout(1500)  # JupyterLab saves its state a moment later
     lab.reload()
     lab.sidebar()
     expect(titles[1]).to_have_attribute("aria-expanded", "false")

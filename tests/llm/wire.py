@@ -205,7 +205,7 @@ class Wire:
         return row
 
     def rows(self) -> list[requests.Request]:
-        return requests.latest(self.ws.ledger, 1000)[::-1]
+        return requests.latest(self.ws.ledger, 5000)[::-1]
 
 
 def events(response: http.client.HTTPResponse) -> Iterator[Any]:
