@@ -26,7 +26,7 @@ def load(serverapp: Any) -> None:
     kernels.attend(serverapp.kernel_manager, serverapp.identity_provider)
     watcher = Watcher(lambda: open_workspace(root), serverapp.event_logger, web_app.settings)
     handler = (
-        url_path_join(web_app.settings["base_url"], "snapml", "api", r"([a-z/]+)"),
+        url_path_join(web_app.settings["base_url"], "snapml", "api", r"([a-z/-]+)"),
         CommandHandler,
         {"start": root, "identities": serverapp.identity_provider},
     )

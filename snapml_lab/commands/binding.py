@@ -106,7 +106,9 @@ def _app(surface: Surface) -> cyclopts.App:
     groups: dict[str, cyclopts.App] = {}
     known = [command for command in commands().values() if surface in command.surfaces]
     for name in sorted({command.words[0] for command in known if len(command.words) > 1}):
-        groups[name] = cyclopts.App(name=name, help=_group_help(name), version_flags=[])
+        own = next((command for command in known if command.words == (name,)), None)
+        said = _group_help(name) if own is None else inspect.getdoc(own.function)
+        groups[name] = cyclopts.App(name=name, help=said, version_flags=[])
         app.command(groups[name])
     for command in known:
         *group, word = command.words

@@ -127,19 +127,14 @@ def add(ledger: Ledger, request: Request) -> None:
 
 
 def get(ledger: Ledger, identifier: str) -> Request | None:
-    """Return a request by its id."""
+    """Return a request by its id, once it is settled."""
     row = ledger.row("SELECT * FROM requests WHERE id = ? AND state = 'settled'", identifier)
     return None if row is None else _of(row)
 
 
 def latest(ledger: Ledger, limit: int) -> list[Request]:
-    """Return the newest requests, newest first."""
-    return [
-        _of(row)
-        for row in ledger.rows(
-            "SELECT * FROM requests WHERE state = 'settled' ORDER BY id DESC LIMIT ?", limit
-        )
-    ]
+    """Return the newest requests, newest first; also those that are open."""
+    return [_of(row) for row in ledger.rows("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)]
 
 
 def totals(ledger: Ledger, group: str, *, since: float = 0.0, until: float = math.inf) -> list[Total]:

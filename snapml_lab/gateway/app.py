@@ -29,6 +29,7 @@ from snapml_lab.gateway.inference import Inference
 from snapml_lab.gateway.known import Known
 from snapml_lab.gateway.limits import LimitedError
 from snapml_lab.gateway.prometheus import CONTENT_TYPE
+from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.gateway.upstream import Upstream
 from snapml_lab.governance import audit, keys
 from snapml_lab.governance.keys import Key
@@ -91,8 +92,9 @@ class Gateway:
         self.ws = ws
         known = Known(ws, self._judge)
         self.desk = Desk(ws, known, Books(ws), Upstream(ws, known))
-        self.completions = Completions(self.desk)
-        self.inference = Inference(self.desk)
+        self.shadows = Shadows(self.desk)
+        self.completions = Completions(self.desk, self.shadows)
+        self.inference = Inference(self.desk, self.shadows)
         self._tasks: list[asyncio.Task[None]] = []
 
     def application(self) -> web.Application:
@@ -293,7 +295,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.completions.close()
+        await self.shadows.close()
         await self.desk.upstream.close()
         await asyncio.to_thread(self.desk.books.close)
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 from typing import Any
 
 from aiohttp import ClientError, ClientResponse, web
@@ -17,26 +16,22 @@ from snapml_lab.gateway.books import OverBudgetError
 from snapml_lab.gateway.exchange import REQUEST, Choice, Desk, Exchange, as_json, ask, estimate
 from snapml_lab.gateway.metering import choices_of
 from snapml_lab.gateway.screen import Screen
+from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.governance.keys import Key
 from snapml_lab.guardrails import capture
 from snapml_lab.registry.deployments import Deployment, Target
 
 _ANOTHER = frozenset({404, 408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Answers after which a fallback is asked: nothing was generated, so nothing is billed twice."""
-_SHADOWS = 16
-"""Copies under way at once; beyond that requests have none."""
 
 _FAILED = (ClientError, OSError, TimeoutError)
-
-_log = logging.getLogger(__name__)
 
 
 class Completions:
     """OpenAI's routes of one gateway."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self._shadows: set[asyncio.Task[None]] = set()
+    def __init__(self, desk: Desk, shadows: Shadows) -> None:
+        self.desk, self.shadows = desk, shadows
 
     async def answer(
         self, request: web.Request, key: Key, deployment: Deployment, route: str, body: dict[str, Any], size: int
@@ -266,48 +261,15 @@ class Completions:
             )
 
     def _shadow(self, request: web.Request, exchange: Exchange, route: str, body: dict[str, Any]) -> None:
-        """Send copies to the targets that are tried out unseen."""
-        for target in exchange.deployment.targets:
-            if target.shadow and len(self._shadows) < _SHADOWS:
-                copy = Exchange(
-                    self.desk, request, exchange.key, exchange.deployment, f"{route} (shadow)", streamed=False
-                )
-                copy.choice = Choice(exchange.deployment, target)
-                copy.meter.estimate = exchange.meter.estimate
-                task = asyncio.create_task(self._copied(copy, route, {**body, "stream": False}))
-                self._shadows.add(task)
-                task.add_done_callback(self._shadows.discard)
-
-    async def _copied(self, copy: Exchange, route: str, body: dict[str, Any]) -> None:
-        body.pop("stream_options", None)
-        try:
-            target = copy.choice.target
-            asked = base.of(target.engine).translate(route, body, target)
-            await copy.open([copy.choice], lambda which: _bound(body, which))
-            answer = await ask(copy, copy.choice, route, as_json(asked))
-            try:
-                if answer.status == 200:
-                    copy.meter.read(openai.an_object(await answer.read()))
-                    copy.meter.complete()
-                else:
-                    copy.meter.fail(answer.status)
-            finally:
-                answer.release()
-        except (*_FAILED, SnapmlError, ValueError):
-            copy.meter.fail(503)
-        except asyncio.CancelledError:
-            copy.meter.hang_up()
-            raise
-        except Exception:
-            _log.exception("the shadow of a request to %s", copy.deployment.name)
-        finally:
-            copy.settle()
-
-    async def close(self) -> None:
-        """End the copies that are under way."""
-        for task in list(self._shadows):
-            task.cancel()
-        await asyncio.gather(*self._shadows, return_exceptions=True)
+        if any(target.shadow for target in exchange.deployment.targets):
+            copied = {name: value for name, value in body.items() if name != "stream_options"} | {
+                "stream": False
+            }
+            self.shadows.send(
+                request, exchange, route, bound=lambda target: _bound(copied, target),
+                asked=lambda target: as_json(base.of(target.engine).translate(route, copied, target)),
+                read=lambda meter, said: meter.read(openai.an_object(said)),
+            )  # fmt: skip
 
 
 class CallerLeftError(Exception):

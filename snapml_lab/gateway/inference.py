@@ -13,6 +13,7 @@ from snapml_lab.costs.usage import Usage
 from snapml_lab.errors import SnapmlError
 from snapml_lab.gateway.books import OverBudgetError
 from snapml_lab.gateway.exchange import REQUEST, Desk, Exchange, ask
+from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.governance.keys import Key
 from snapml_lab.registry.deployments import Deployment
 
@@ -24,15 +25,15 @@ _FAILED = (ClientError, OSError, TimeoutError)
 class Inference:
     """V2's routes of one gateway."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, desk: Desk, shadows: Shadows) -> None:
+        self.desk, self.shadows = desk, shadows
 
     async def infer(self, request: web.Request, key: Key, deployment: Deployment) -> web.Response:
         """Relay an inference of a key that was let in."""
         exchange = Exchange(self.desk, request, key, deployment, ROUTE, streamed=False)
         try:
             body = await request.read()
-            return await self._infer(exchange, body)
+            return await self._infer(request, exchange, body)
         except asyncio.CancelledError:
             exchange.meter.hang_up()
             raise
@@ -40,7 +41,7 @@ class Inference:
             exchange.settle()
             self.desk.limits.leave(key, 0)
 
-    async def _infer(self, exchange: Exchange, body: bytes) -> web.Response:
+    async def _infer(self, request: web.Request, exchange: Exchange, body: bytes) -> web.Response:
         name, meter = exchange.deployment.name, exchange.meter
         choices = exchange.choices()
         try:
@@ -48,6 +49,10 @@ class Inference:
         except OverBudgetError as error:
             exchange.refuse(402, "over a budget: nothing was sent")
             return failed(402, f"{error.message} {error.fix}")
+        self.shadows.send(
+            request, exchange, f"/v2/models/{name}/infer", asked=lambda _: body, bound=lambda _: _NOTHING,
+            read=lambda _, __: None,
+        )  # fmt: skip
         refusal = None
         for index, choice in enumerate(choices):
             last = index == len(choices) - 1

@@ -119,6 +119,12 @@ class Home:
 
     def rows(self) -> list[requests.Request]:
         """All requests so far, oldest first."""
+        time.sleep(0.1)  # what was answered is settled within moments
+        patience = time.monotonic() + 5
+        while (
+            self.ws.ledger.row("SELECT 1 FROM requests WHERE state = 'open'") and time.monotonic() < patience
+        ):
+            time.sleep(0.02)
         return requests.latest(self.ws.ledger, 10_000)[::-1]
 
     def row(self, identifier: str) -> requests.Request:

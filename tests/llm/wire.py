@@ -205,7 +205,8 @@ class Wire:
         return row
 
     def rows(self) -> list[requests.Request]:
-        return requests.latest(self.ws.ledger, 5000)[::-1]
+        found = requests.latest(self.ws.ledger, 5000)[::-1]
+        return [row for row in found if row.state == "settled"]
 
 
 def events(response: http.client.HTTPResponse) -> Iterator[Any]:
