@@ -1,7 +1,6 @@
 """The gateways that are compared, all in front of the same stand-in provider: each a process with one worker, on loopback TCP."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import secrets
@@ -72,8 +71,8 @@ class Gateway:
 
     def asked(self, *, model: str = AT_ONCE, stream: bool = False, tokens: int = TOKENS) -> dict[str, Any]:
         """Return what an asker is told of a chat."""
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": "well?"}]}
-        body |= {"stream": True, "max_tokens": tokens} if stream else {}
+        body: dict[str, Any] = {"messages": [{"role": "user", "content": "well?"}], "max_tokens": tokens}
+        body |= {"stream": True} if stream else {}
         body |= {} if model in self.paths else {"model": model}
         path = self.paths.get(model, "/v1/chat/completions")
         return {
@@ -200,20 +199,17 @@ def ours(ws: Any, folder: Path, kept: Any = None) -> Iterator[Gateway]:
 def _ours(upstream: int, folder: Path) -> Iterator[Gateway]:
     from snapml_lab.registry import deployments
 
-    remote = importlib.util.find_spec("snapml_lab.engines.openai") is not None
-    with scratch() as ws, contextlib.ExitStack() as stack:
+    with scratch() as ws:
         address = {"base_url": f"http://127.0.0.1:{upstream}/v1", "key_env": _VARIABLE, "private": True}
         ws.catalog.change("providers", "mock", lambda _: address)
         for model in (AT_ONCE, PACED):
-            engine, options = ("openai", {"provider": "mock"}) if remote else ("transformers", {})
+            options = {"provider": "mock"}
             deployments.declare(
-                ws, deployments.single(model, f"{model}@1", engine, "chat", model, options=options)
+                ws, deployments.single(model, f"{model}@1", "openai", "chat", model, options=options)
             )
             ws.catalog.change("prices", model, lambda _: _PRICE)
-        if not remote:
-            sockets = [deployments.socket_path(ws, model) for model in (AT_ONCE, PACED)]
-            stack.enter_context(provider(*sockets))
-        yield stack.enter_context(ours(ws, folder, ws))
+        with ours(ws, folder, ws) as made:
+            yield made
 
 
 @contextlib.contextmanager

@@ -27,14 +27,16 @@ class _Kept:
     bill: Bill | None
 
 
-def streams(at_once: int = 200, seconds: float = 60.0, tokens: int = 100, settled: float = 10.0) -> Outcomes:
+def streams(
+    at_once: int = 200, seconds: float = 60.0, tokens: int = 100, settled: float = 10.0, *, rivals: bool = True
+) -> Outcomes:  # fmt: skip
     """Keep ``at_once`` streams of ``tokens`` going for ``seconds``; a gateway at a time, each left to end what is under way.
 
     Args:
         settled: the second from which memory is held to be flat.
     """
     kept: dict[str, _Kept] = {}
-    with gateways(*_ALL) as (asker, found):
+    with gateways(*(_ALL if rivals else _ALL[:2])) as (asker, found):
         for name, gateway in found.items():
             kept[name] = _keep(asker, gateway, at_once, seconds, tokens, settled)
     mine = kept[OURS]
