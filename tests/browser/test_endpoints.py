@@ -312,6 +312,9 @@ def test_an_endpoint_is_stopped_from_the_sidebar_with_the_keyboard_alone(
     lab.press_until(".jp-Dialog-button.jp-mod-warn")
     lab.page.keyboard.press("Enter")
     expect(row).to_have_count(0, timeout=15 * SECONDS)
+    deadline = time.monotonic() + 15  # the name goes first, so that nobody is sent there any more
+    while serving.pids(job.id) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert serving.pids(job.id) == []
     lab.expect_state(job.id, "cancelled")
     expect(lab.page.get_by_test_id("snapml-endpoints-none")).to_be_visible()
