@@ -4,6 +4,7 @@ Source: https://github.com/kserve/open-inference-protocol (REST, version 2).
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from snapml_lab.engines import tensors
 from snapml_lab.engines.base import Body, Engine, plain_spec
+from snapml_lab.engines.batching import Batcher
 from snapml_lab.errors import SnapmlError
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import model_file, versions
@@ -28,6 +30,10 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     report.message("loading the model")
     model = model_file.load(Path(spec["source"]), spec.get("format", "skops"))
     signature = Signature(**spec["signature"])
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_serve(_application(model, signature, spec["name"]), Path(spec["socket"]), report))
     return {}
 
@@ -35,9 +41,15 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
 def _application(model: Any, signature: Signature, name: str) -> Any:
     from aiohttp import web
 
-    def infer(body: Any) -> dict[str, Any]:
+    # A column of categories is encoded by what stands in it: tables with one are not put together.
+    batcher = Batcher(
+        lambda frame: model_file.predict(model, frame, signature),
+        together="category" not in signature.types.values(),
+    )
+
+    async def infer(body: Any) -> dict[str, Any]:
         frame = tensors.table(body, signature.columns)
-        values, probabilities = model_file.predict(model, frame, signature)
+        values, probabilities = await batcher.predict(frame)
         return tensors.answer(name, body.get("id"), signature.target, values, probabilities)
 
     async def handle(request: Any) -> Any:
@@ -46,7 +58,7 @@ def _application(model: Any, signature: Signature, name: str) -> Any:
         except (ValueError, LookupError, RecursionError) as error:
             return web.json_response({"error": f"the body is not JSON: {error}"}, status=400)
         try:
-            return web.json_response(await asyncio.to_thread(infer, body))
+            return web.json_response(await infer(body))
         except SnapmlError as error:
             return web.json_response({"error": str(error)}, status=400)
         except Exception:

@@ -63,6 +63,8 @@ def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
         raise InvalidInputError.of(
             "data", f"no column {missing[0]!r}", f"the columns {', '.join(signature.columns[:12])}"
         )
+    if (plain := _plain(frame, signature)) is not None:
+        return plain
     columns: dict[str, pd.Series] = {}
     if signature.order:
         columns = {
@@ -78,6 +80,23 @@ def matrix(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame":
     for name in signature.categorical:
         columns[name] = frame[name].astype("object").where(frame[name].notna(), "(missing)").astype(str)
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _plain(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame | None":
+    """Return a table of nothing but numbers read as such in one step, as :func:`matrix` does column by column; else None."""
+    import numpy as np
+    import pandas as pd
+
+    floats = bool(signature.order) and all(signature.types.get(name) == "float64" for name in signature.order)
+    if not floats and (signature.order or signature.times or signature.categorical):
+        return None
+    found = frame[signature.columns]
+    if any(kind.kind not in "iuf" for kind in found.dtypes):
+        return None
+    values = found.to_numpy(dtype="float64", copy=True)
+    if not floats:
+        values[np.isinf(values)] = np.nan
+    return pd.DataFrame(values, columns=signature.columns, index=frame.index)
 
 
 def _typed(values: Any, name: str, kind: str) -> Any:
