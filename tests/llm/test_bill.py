@@ -1,6 +1,7 @@
 """One bill: budgets that many at once cannot overshoot, keys and their terms, what a killed gateway leaves, memory, fallbacks, guardrails."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -228,6 +229,52 @@ def test_a_gateway_killed_in_the_middle_is_settled_as_estimated_by_the_next(
 def _open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_full_disk_refuses_what_it_could_not_bill_and_loses_nothing_that_it_gave(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this account may not mount a file system")
+    try:
+        with wired(place) as wire:
+            assert wire.ask(whole(completion("one", used(9, 4))))[0] == 200
+            go = threading.Event()
+            wire.script = [
+                HEAD,
+                event(delta("a")),
+                go,
+                event(delta("b", finish="stop", usage=used(9, 2))),
+                DONE,
+                END,
+            ]
+            response = wire.begin({"stream": True})
+            reading = events(response)
+            next(reading)
+            ballast = place / "ballast"
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(b"x" * 4096):
+                    pass
+            statuses = []
+            for _ in range(60):  # until what is left of the log's last pages is used up
+                wire.script = whole(completion("one", used(9, 4)))
+                status, told = ask_as(wire, wire.key)
+                statuses.append(status)
+                if status != 200:
+                    break
+            assert (statuses[-1], told["error"]["code"]) == (507, "storage")
+            assert set(told["error"]) == {"message", "type", "param", "code"}
+            go.set()
+            assert list(reading)[-1] == "[DONE]"
+            response.hang_up()  # type: ignore[attr-defined]
+            ballast.unlink()
+            assert ask_as(wire, wire.key)[0] == 200
+            number = 1 + statuses.count(200) + 1 + 1
+            until(lambda: len(wire.rows()) == number, what="all that was given to be billed")
+            assert all(row.cost_pico and row.usage == "metered" for row in wire.rows())
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
 
 
 # Keys.

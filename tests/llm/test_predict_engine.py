@@ -85,6 +85,29 @@ def test_columns_may_be_upright_and_in_any_order_with_others_beside_them(open_sh
         assert (status, answer["outputs"]) == (200, wanted["outputs"])
 
 
+def test_requests_as_mlservers_documentation_has_them_are_answered(open_shop: Lab) -> None:
+    """Content types as parameters, FP32 nested, an id, outputs asked for by name, the version in the path."""
+    _, wanted = infer(open_shop, "stays", *columns(2))
+    kinds = {"age": "np", "spent": "np", "city": "str"}
+    given = [{**item, "parameters": {"content_type": kinds[item["name"]]}} for item in columns(2)]
+    given[0] = {
+        **given[0],
+        "datatype": "FP32",
+        "shape": [2, 1],
+        "data": [[float(value)] for value in given[0]["data"]],
+    }
+    body = {
+        "id": "5e3a1f6a", "parameters": {"content_type": "pd"}, "inputs": given, "outputs": [{"name": "stays"}],
+    }  # fmt: skip
+    for path in ("/v2/models/stays/infer", "/v2/models/stays/versions/1/infer"):
+        status, answer = ask(open_shop, "POST", path, body)
+        assert (status, answer["id"]) == (200, "5e3a1f6a")
+        assert outputs(answer)["stays"] == outputs(wanted)["stays"]
+    assert ask(open_shop, "POST", "/v2/models/stays/versions/9/infer", body)[0] == 404
+    assert ask(open_shop, "GET", "/v2/models/stays/ready")[0] == 200
+    assert ask(open_shop, "GET", "/v2/health/ready")[0] == ask(open_shop, "GET", "/v2")[0] == 200
+
+
 def test_a_city_never_seen_and_a_city_that_is_not_known_are_taken(open_shop: Lab) -> None:
     status, answer = infer(
         open_shop,

@@ -15,10 +15,11 @@ from snapml_lab.registry.signature import Signature, matrix
 
 def test_what_waits_is_predicted_together_and_each_gets_its_own() -> None:
     sizes: list[int] = []
-    first = threading.Event()
+    first, begun = threading.Event(), threading.Event()
 
     def predict(frame: pd.DataFrame) -> tuple[list[Any], list[float] | None]:
         sizes.append(len(frame))
+        begun.set()
         first.wait(10)
         return frame["a"].tolist(), (frame["a"] / 10).tolist()
 
@@ -26,8 +27,7 @@ def test_what_waits_is_predicted_together_and_each_gets_its_own() -> None:
         batcher = Batcher(predict)
         frames = [pd.DataFrame({"a": [float(10 * item), float(10 * item + 1)]}) for item in range(20)]
         tasks = [asyncio.create_task(batcher.predict(frame)) for frame in frames]
-        while not sizes:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.wait, 10)
         await asyncio.sleep(0.05)
         first.set()
         return await asyncio.gather(*tasks)
