@@ -1,5 +1,6 @@
 """The gateway in front of real engines, asked by OpenAI's own client as anybody would."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -429,3 +430,17 @@ def test_a_request_that_is_cut_off_leaves_the_gateway_well(alive: Lab) -> None:
         wire.sendall(b"\x16\x03\x01\x00nonsense\r\n\r\n")
         assert b"400" in wire.recv(4096)
     assert answer(alive, "GET", "/v1/models")[0] == 200
+
+
+def test_no_key_stands_in_a_command_line_a_log_or_a_file_that_others_read(alive: Lab, client: openai.OpenAI) -> None:
+    client.chat.completions.create(**GREEDY)
+    texts = [alive.key.encode(), keys.notebook_key(alive.ws).encode()]
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            content = line.read_bytes()
+            assert not any(text in content for text in texts), line
+    held = [path for path in alive.folder.rglob("*") if path.is_file()]
+    assert len(held) > 20
+    with_key = [path for path in held if any(text in path.read_bytes() for text in texts)]
+    assert [path.name for path in with_key] == ["notebook.key"]
+    assert with_key[0].stat().st_mode & 0o077 == 0
