@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -21,7 +20,7 @@ from aiohttp import ClientSession, web
 from snapml_lab import clock, errors, ids
 from snapml_lab.engines import idle, services
 from snapml_lab.errors import InvalidInputError, NotAllowedError, NotFoundError, SnapmlError, StorageError
-from snapml_lab.gateway import inference, openai
+from snapml_lab.gateway import inference, openai, priority
 from snapml_lab.gateway.books import Books
 from snapml_lab.gateway.completions import Completions
 from snapml_lab.gateway.exchange import Desk
@@ -46,8 +45,6 @@ _LONGEST_ORIGIN = 500
 _NOTE_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 _SWEEP_SECONDS = 3600.0
-_NICE = -10
-"""Where the account may: a gateway waits for engines most of the time, and should not wait for trainings, too."""
 
 _KEY: ContextVar[Key] = ContextVar("key")
 """The key of the request being answered."""
@@ -63,8 +60,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    priority.rise()
     asyncio.run(_serve(open_workspace(), int(spec["port"]), report))
     return {}
 
@@ -321,6 +317,7 @@ class Gateway:
 
     async def _quietly(self, work: Callable[[], object]) -> None:
         def done() -> None:
+            priority.fall()
             try:
                 work()
             finally:

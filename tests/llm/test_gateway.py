@@ -432,7 +432,9 @@ def test_a_request_that_is_cut_off_leaves_the_gateway_well(alive: Lab) -> None:
     assert answer(alive, "GET", "/v1/models")[0] == 200
 
 
-def test_no_key_stands_in_a_command_line_a_log_or_a_file_that_others_read(alive: Lab, client: openai.OpenAI) -> None:
+def test_no_key_stands_in_a_command_line_a_log_or_a_file_that_others_read(
+    alive: Lab, client: openai.OpenAI
+) -> None:
     client.chat.completions.create(**GREEDY)
     texts = [alive.key.encode(), keys.notebook_key(alive.ws).encode()]
     for line in Path("/proc").glob("[0-9]*/cmdline"):

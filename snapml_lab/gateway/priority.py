@@ -1,0 +1,24 @@
+"""The gateway goes before trainings on a busy machine, where its account may; what it starts does not.
+
+On Linux a priority is a thread's own (setpriority(2), "C library/kernel differences"), and threads and processes have that of
+the thread that started them.
+"""
+
+import contextlib
+import os
+
+_RAISED = -10
+
+_ordinary = os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def rise() -> None:
+    """Have this thread go first: a gateway waits for engines most of the time, and should not wait for trainings, too."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _RAISED)
+
+
+def fall() -> None:
+    """Have this thread be as the process was, for what it starts are jobs."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _ordinary)
