@@ -4,6 +4,7 @@ The payload and its watch are the real ones; in vLLM's place is a server that ke
 """
 
 import json
+import contextlib
 import os
 import signal
 import sys
@@ -71,7 +72,8 @@ class Shop:
         before = queue.get(self.ws, self.job.id).restarts
         nonce = str((read_json(JobFolder(self.ws.jobs / self.job.id).launch) or {})["nonce"])
         for pid in processes.bearing(nonce):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it went with its parent
+                os.kill(pid, signal.SIGKILL)
         while queue.get(self.ws, self.job.id).restarts == before:
             pass
         services.wait_ready(self.ws, queue.get(self.ws, self.job.id))
