@@ -3,8 +3,8 @@
 The payload and its watch are the real ones; in vLLM's place is a server that keeps adapters as vLLM does.
 """
 
-import json
 import contextlib
+import json
 import os
 import signal
 import sys
