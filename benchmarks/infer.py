@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,10 @@ def _both() -> Iterator[tuple[Driver, dict[str, Gateway], Any]]:
         folder = Path(tempfile.mkdtemp(prefix="snapml-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         scoring = stack.enter_context(_mlflow(folder))
+        from snapml_lab.costs import prices
+
         ws = stack.enter_context(scratch())
+        prices.set_compute(ws, Decimal("0.5"))  # the key has a limit, and machine time is what this costs
         mine = stack.enter_context(_engine(ws, folder))
         theirs, other = (_class(gateway) for gateway in (scoring, mine))
         assert theirs == other, (theirs, other)
