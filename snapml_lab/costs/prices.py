@@ -407,17 +407,3 @@ def _held(pico: int, source: str) -> Priced:
 
 def _day(on: date | None) -> str:
     return clock.iso(clock.now())[:10] if on is None else on.isoformat()
-
-
-def price(
-    ws: Workspace,
-    model: str,
-    *,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    seconds: float,
-    local: bool,
-) -> Priced:
-    """Price one request of which no more is known than tokens and time."""
-    usage = Usage(input_tokens, None, None, output_tokens, None, "metered")
-    return rate(ws, model, None if local else model, local, 0).cost(usage, seconds)

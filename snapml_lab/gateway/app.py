@@ -45,6 +45,8 @@ _LONGEST_ORIGIN = 500
 _NOTE_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 _SWEEP_SECONDS = 3600.0
+_USED_SECONDS = 60.0
+"""When a key was last used is known to the minute."""
 
 _KEY: ContextVar[Key] = ContextVar("key")
 """The key of the request being answered."""
@@ -55,23 +57,24 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
-    """Serve on the loopback's ``spec["port"]`` until stopped; the job's payload."""
+    """Serve on ``spec["port"]`` of the loopback, or of ``spec["host"]``, until stopped; the job's payload."""
     with contextlib.suppress(ImportError):
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     priority.rise()
-    asyncio.run(_serve(open_workspace(), int(spec["port"]), report))
+    asyncio.run(_serve(open_workspace(), str(spec.get("host", "127.0.0.1")), int(spec["port"]), report))
     return {}
 
 
-async def _serve(ws: Workspace, port: int, report: Reporter) -> None:
+async def _serve(ws: Workspace, host: str, port: int, report: Reporter) -> None:
     runner = web.AppRunner(
         Gateway(ws).application(), shutdown_timeout=5, handler_cancellation=True, access_log=None
     )
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    async with ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
+    await web.TCPSite(runner, host, port, backlog=1024).start()
+    at = f"[{host}]" if ":" in host else host
+    async with ClientSession() as session, session.get(f"http://{at}:{port}/health") as answer:
         answer.raise_for_status()
     report.ready()
     stop = asyncio.Event()
@@ -92,6 +95,7 @@ class Gateway:
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
         self._tasks: list[asyncio.Task[None]] = []
+        self._used_at: dict[str, float] = {}
 
     def application(self) -> web.Application:
         """Return the application: an explicit list of routes behind the key."""
@@ -141,8 +145,8 @@ class Gateway:
                     )  # fmt: skip
                 if not key.opens(None, request.path):
                     return await self._out_of_scope(request, key, request.path)
-                if key.last_used_at is None or now - key.last_used_at > 60:
-                    object.__setattr__(key, "last_used_at", now)
+                if now - self._used_at.get(key.id, 0.0) > _USED_SECONDS:
+                    self._used_at[key.id] = now
                     self.desk.books.used(key.id, now)
             return await handler(request)
         except Exception as error:

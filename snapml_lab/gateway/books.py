@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from snapml_lab import clock, money
-from snapml_lab.costs.budgets import Cover
+from snapml_lab.costs.budgets import OF_KEY, Cover
 from snapml_lab.costs.prices import rate
 from snapml_lab.costs.usage import Usage
 from snapml_lab.engines import base
@@ -390,7 +390,7 @@ def _over(connection: sqlite3.Connection, cover: Cover, pico: int) -> OverBudget
         (cover.budget, cover.start),
     ).fetchone()
     spent, held = row or (0, 0)
-    name = "The key's own limit" if cover.budget.startswith("key:") else f"The budget {cover.budget!r}"
+    name = "The key's own limit" if cover.budget.startswith(OF_KEY) else f"The budget {cover.budget!r}"
     return OverBudgetError(
         f"{name} of {money.show(cover.limit)} has no room for a request that may cost {money.show(pico)}:"
         f" {money.show(spent)} is spent and {money.show(held)} held for requests under way.",

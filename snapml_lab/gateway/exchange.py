@@ -315,9 +315,11 @@ async def _wake(exchange: Exchange, choice: Choice) -> None:
 
     def started() -> None:
         priority.fall()
-        job = idle.wake(ws, choice.deployment, choice.target)
-        services.wait_ready(ws, job, timeout=_WAKE_SECONDS)
-        ws.ledger.close()
+        try:
+            job = idle.wake(ws, choice.deployment, choice.target)
+            services.wait_ready(ws, job, timeout=_WAKE_SECONDS)
+        finally:
+            ws.ledger.close()
 
     asked = time.monotonic()
     try:

@@ -30,6 +30,7 @@ _OURS = (
     "aiohttp",
     "uvloop",
     "genai-prices",
+    "prometheus_client",
 )
 _ENGINES = {
     "predict": ("pandas", "scikit-learn", "skops"), "transformers": ("torch", "transformers[serving]", "peft"), "vllm": (),

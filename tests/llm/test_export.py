@@ -1,5 +1,6 @@
 """An exported deployment: what its Dockerfile does, done here without a container, answers as the deployment did."""
 
+import ast
 import http.client
 import json
 import os
@@ -7,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snapml_lab.gateway import app
 from snapml_lab.registry import deployments, providers
 from snapml_lab.registry.providers import Provider
 from snapml_lab.workspace import Workspace
@@ -21,8 +24,8 @@ from .home import Home, free_port, until
 from .test_services import ROWS
 
 
-def ask(port: int, key: str, path: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+def ask(host: str, port: int, key: str, path: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     try:
         connection.request("POST", path, json.dumps(ROWS), {"Authorization": f"Bearer {key}"})
         response = connection.getresponse()
@@ -55,8 +58,8 @@ def boxed(home: Home, tmp_path: Path) -> Path:
 
 
 def test_the_folder_answers_a_v2_request_where_it_is_put_and_stops_when_told(boxed: Path):
-    port = free_port()
-    env = environment(boxed, port)
+    port, host = free_port(), "127.0.0.2"  # not the one a gateway listens on where nobody says anything
+    env = {**environment(boxed, port), "SNAPML_HOST": host}
     log = boxed.parent / "log"
     with log.open("wb") as out:
         started = subprocess.Popen([sys.executable, "start.py"], cwd=boxed, env=env, stdout=out, stderr=out)
@@ -68,10 +71,12 @@ def test_the_folder_answers_a_v2_request_where_it_is_put_and_stops_when_told(box
             env=env, capture_output=True, text=True, check=True, timeout=60, cwd=boxed,
         )  # fmt: skip
         key = json.loads(made.stdout)["secret"]
-        status, answer = ask(port, key, "/v2/models/house/infer")
+        status, answer = ask(host, port, key, "/v2/models/house/infer")
         assert status == 200, answer
         assert answer["outputs"][0]["shape"] == [1]
-        assert ask(port, "wrong", "/v2/models/house/infer")[0] == 401
+        with pytest.raises(ConnectionRefusedError):
+            ask("127.0.0.1", port, key, "/v2/models/house/infer")
+        assert ask(host, port, "wrong", "/v2/models/house/infer")[0] == 401
     finally:
         started.send_signal(signal.SIGTERM)
         code = started.wait(60)
@@ -87,12 +92,27 @@ def _of(pid: int, box: Path) -> bool:
         return False
 
 
+def imported() -> set[str]:
+    """Return the distributions that the gateway imports, by the names of requirements; what it can do without is left out."""
+    known = packages_distributions()
+    roots = set()
+    for path in Path(app.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                roots.add(str(node.module).partition(".")[0])
+            elif isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+    found = {known[root][0].lower().replace("_", "-") for root in roots if root in known}
+    return found - {"snapml-lab", "keyring"}
+
+
 def test_what_is_needed_is_pinned_and_only_that(boxed: Path):
     lines = (boxed / "requirements.txt").read_text().split()
-    named = {line.partition("==")[0].lower() for line in lines}
+    named = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     assert all("==" in line and "+" not in line for line in lines)
     assert {"aiohttp", "scikit-learn", "numpy", "skops", "tinydb", "pydantic-core"} <= named
     assert not {"jupyterlab", "torch", "transformers", "pytest"} & named
+    assert {"aiohttp", "prometheus-client"} <= imported() <= named
     docker = (boxed / "Dockerfile").read_text()
     assert "pip install --no-cache-dir -r requirements.txt" in docker
     assert f"FROM python:{sys.version_info[0]}.{sys.version_info[1]}-slim" in docker
