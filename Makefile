@@ -45,7 +45,7 @@ test: install ## All tests but the slow ones
 	npm test --silent
 
 test-slow: install ## The slow tests: the built wheel, the benchmarks' sanity, the demo's claims
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --durations 15
 
 lint: install ## Ruff, mypy, ESLint, Prettier
 	$(BIN)/ruff format --check .

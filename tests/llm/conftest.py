@@ -12,6 +12,7 @@ from snapml_lab.registry import versions
 
 from .classic import register
 from .home import Home, Lab, free_port, people, write
+from .wire import Wire, wired
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,13 @@ def home(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     yield made
     made.stop()
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    """A gateway before an engine that says what the test tells it to."""
+    with wired(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -48,12 +47,6 @@ from .wire import (
     whole,
     wired,
 )
-
-
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with wired(tmp_path) as made:
-        yield made
 
 
 def spent(wire: Wire, budget: str) -> tuple[int, int]:

@@ -5,9 +5,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -33,14 +31,7 @@ from .wire import (
     events,
     used,
     whole,
-    wired,
 )
-
-
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with wired(tmp_path) as made:
-        yield made
 
 
 def text(told: list[Any]) -> str:
