@@ -135,8 +135,7 @@ class Exchange:
         }  # fmt: skip
         covers = self._covers(choices)
         if not covers:
-            await self.desk.books.open(self._opening(None), [])
-            self._begin()
+            self._begin(await self.desk.books.open(self._opening(None), []))
             return
         bounds = [bound(item.target) for item in choices]
         fault: OverBudgetError | None = None
@@ -147,14 +146,14 @@ class Exchange:
                 raise self._unbounded(covers[0], rates[most.index(None)])
             try:
                 self.reserved = max(item for item in most if item is not None)
-                await self.desk.books.open(self._opening(self.reserved), covers)
+                left = await self.desk.books.open(self._opening(self.reserved), covers)
             except OverBudgetError as error:
                 fault = fault or error
                 if not timed:
                     break
             else:
                 self.seconds = seconds if timed else self.seconds
-                self._begin()
+                self._begin(left)
                 return
         assert fault is not None
         raise fault
@@ -216,9 +215,12 @@ class Exchange:
         """Return the tokens it read and wrote."""
         return (self.meter.usage.read or 0) + (self.meter.usage.written or 0)
 
-    def _begin(self) -> None:
+    def _begin(self, left: asyncio.CancelledError | None) -> None:
+        """It is open; if the caller left meanwhile, it ends here and is settled as what was never sent."""
         self._opened = True
         self.desk.under_way[self.meter.id] = self
+        if left is not None:
+            raise left
 
     def _covers(self, choices: list[Choice]) -> list[Cover]:
         declared = self.desk.known.budgets()

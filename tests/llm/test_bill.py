@@ -209,9 +209,7 @@ def test_a_gateway_killed_in_the_middle_is_settled_as_estimated_by_the_next(
     response.hang_up()  # type: ignore[attr-defined]
     assert wire.rows() == []
     for _ in range(2):  # the next one, and one after that
-        books = Books(wire.ws)
-        books.start()
-        books.close()
+        Books(wire.ws).recover()
         (row,) = wire.rows()
         assert (row.usage, row.output_tokens, row.ended, row.status) == ("estimated", 7, "failed", 500)
         assert row.cost_pico == (row.input_tokens or 0) * 3_000_000 + 7 * 15_000_000
