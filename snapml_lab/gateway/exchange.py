@@ -39,6 +39,7 @@ _LONGEST_ORIGIN = 500
 _BYTES_A_TOKEN = 4
 """English text in common tokenizers (OpenAI, "What are tokens and how to count them"); for what an engine does not tell."""
 _WAKE_SECONDS = 180.0
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _HELD_SECONDS = (60.0, 10.0, 2.0)
 """Where time is what costs and a budget has no room for the longest answer, room for so many seconds is held, and the answer
 cut there."""
@@ -347,4 +348,4 @@ def _header(request: web.Request, name: str) -> str | None:
 
 def as_json(fields: Any) -> bytes:
     """Write JSON as it goes over the wire."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(fields).encode("utf-8", "surrogatepass")
