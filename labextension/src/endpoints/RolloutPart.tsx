@@ -21,6 +21,7 @@ import {
   FIGURES,
   figureText,
   figureTitle,
+  figureWord,
   intervalText,
   percentOf,
   promoteText,
@@ -107,33 +108,36 @@ function Beside({ rollout }: { rollout: Rollout }): React.JSX.Element {
         }))}
       />
       {differences.length > 0 ? (
-        <Table
-          label={trans.__('What differs from the model that stands')}
-          words={[1, 2, 3]}
-          head={[
-            trans.__('Than what stands'),
-            trans.__('In'),
-            trans.__('By (95% interval)'),
-            trans.__('Is it chance?')
-          ]}
-          rows={differences.map(item => {
+        <ul
+          className="snapml-List snapml-Differs"
+          role="list"
+          aria-label={trans.__('What differs from the model that stands')}
+        >
+          {differences.map(item => {
             const name = FIGURES.find(each => each === item.figure);
             const target = targets.find(each => each.id === item.target);
-            return {
-              key: `${item.target} ${item.figure}`,
-              cells: [
-                target?.model ?? item.target,
-                name === undefined ? item.figure : figureTitle(name, trans),
-                differenceText(item, trans),
-                item.chance ? (
+            return (
+              <li
+                key={`${item.target} ${item.figure}`}
+                role="listitem"
+                dir="auto"
+                data-chance={item.chance}
+              >
+                {trans.__(
+                  '%1 differs in %2 by %3:',
+                  target?.model ?? item.target,
+                  name === undefined ? item.figure : figureWord(name, trans),
+                  differenceText(item, trans)
+                )}{' '}
+                {item.chance ? (
                   chanceWord(item, trans)
                 ) : (
-                  <strong key="sure">{chanceWord(item, trans)}</strong>
-                )
-              ]
-            };
+                  <strong>{chanceWord(item, trans)}</strong>
+                )}
+              </li>
+            );
           })}
-        />
+        </ul>
       ) : (
         <p className="snapml-Quiet">
           {trans.__('Too few requests to compare.')}

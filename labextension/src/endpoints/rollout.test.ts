@@ -119,6 +119,8 @@ describe('what models did', () => {
       chance: true
     };
     assert.equal(differenceText(item, trans), '−20 ms (−55 ms to +15 ms)');
+    const same = { ...item, figure: 'cost', difference: 0, low: 0, high: 0 };
+    assert.equal(differenceText(same, trans), '$0.00');
     assert.equal(chanceWord(item, trans), 'could be chance');
     assert.equal(chanceWord({ chance: false }, trans), 'not by chance');
   });

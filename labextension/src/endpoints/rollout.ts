@@ -129,6 +129,23 @@ export function figureTitle(
   }
 }
 
+/** The same within a sentence. */
+export function figureWord(
+  name: (typeof FIGURES)[number],
+  trans: TranslationBundle
+): string {
+  switch (name) {
+    case 'failures':
+      return trans.__('failures');
+    case 'first token':
+      return trans.__('time to the first token');
+    case 'duration':
+      return trans.__('time of the whole answer');
+    case 'cost':
+      return trans.__('cost of a request');
+  }
+}
+
 /** A figure in its unit; of none seen, a dash. */
 export function figureText(
   figure: FigureView | undefined,
@@ -139,12 +156,15 @@ export function figureText(
     : amount(figure.name, figure.value, trans);
 }
 
-/** The interval about a figure; empty where too few requests tell it. */
+/** The interval about a figure; empty where too few requests tell it, or all were the same. */
 export function intervalText(
   figure: FigureView | undefined,
   trans: TranslationBundle
 ): string {
-  return figure === undefined || figure.low === null || figure.high === null
+  return figure === undefined ||
+    figure.low === null ||
+    figure.high === null ||
+    figure.low === figure.high
     ? ''
     : trans.__(
         '%1 to %2',
@@ -159,7 +179,10 @@ export function differenceText(
   trans: TranslationBundle
 ): string {
   const signed = (value: number): string =>
-    `${value < 0 ? '' : '+'}${amount(item.figure, value, trans)}`;
+    `${value > 0 ? '+' : ''}${amount(item.figure, value, trans)}`;
+  if (item.low === item.high) {
+    return signed(item.difference);
+  }
   return trans.__(
     '%1 (%2 to %3)',
     signed(item.difference),
