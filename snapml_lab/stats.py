@@ -214,7 +214,11 @@ def student_p_value(t: float, freedom: float) -> float:
 
     Source: Abramowitz & Stegun, "Handbook of Mathematical Functions" (1964), 26.7.1 and 26.5.27.
     """
-    return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+    a, b = freedom / 2, 0.5
+    rest = t * t / (freedom + t * t)
+    if rest < (b + 1) / (a + b + 2):  # near 1 the part beyond is known to more digits
+        return 1 - _incomplete_beta(b, a, rest)
+    return _incomplete_beta(a, b, freedom / (freedom + t * t))
 
 
 def student_reach(confidence: float, freedom: float) -> float:

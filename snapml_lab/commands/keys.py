@@ -47,9 +47,7 @@ class KeyView(View):
     secret: str | None
 
     @classmethod
-    def of(
-        cls, key: keys.Key, secret: str | None = None, used: budgets.Used = budgets.UNUSED
-    ) -> "KeyView":
+    def of(cls, key: keys.Key, secret: str | None = None, used: budgets.Used = budgets.UNUSED) -> "KeyView":
         """Read a key of the ledger, and what of its limit is used."""
         terms = key.terms
         spent, reserved = (None, None) if terms.limit_pico is None else map(str, used)
@@ -180,9 +178,7 @@ def rotate(ws: Workspace, key: str, *, overlap: _Overlap = 86_400.0, call: Call)
 def list_keys(ws: Workspace) -> KeyList:
     """List API keys, without their secrets, with what they spent of their limits."""
     used = budgets.used_by_keys(ws)
-    return KeyList(
-        keys=[KeyView.of(key, used=used.get(key.id, budgets.UNUSED)) for key in keys.every(ws)]
-    )
+    return KeyList(keys=[KeyView.of(key, used=used.get(key.id, budgets.UNUSED)) for key in keys.every(ws)])
 
 
 @command("keys revoke", effect=Effect.ADMIN)

@@ -78,7 +78,7 @@ def open_page(lab: Lab) -> Locator:
 def portraits(lab: Lab, name: str) -> None:
     """Take screenshots of the page in both themes, narrow and wide."""
     complaints = []
-    for width, looks in ((760, "narrow"), (1600, "wide"), (560, "slim")):
+    for width, looks in ((760, "narrow"), (1600, "wide")):
         lab.page.set_viewport_size({"width": width, "height": 1300})
         for theme, shade in ((LIGHT, "light"), (DARK, "dark")):
             lab.theme(theme)
@@ -120,7 +120,14 @@ def test_budgets_are_bars_and_set_changed_and_removed_by_keyboard_alone(lab: Lab
     expect(rows).to_have_count(2)
     team = rows.filter(has_text="all requests")
     expect(team.get_by_test_id("snapml-spent")).to_have_attribute("data-level", "near")
-    for words in ("this month", "$37.00 of $45.00 spent", "$2.00 held", "$6.00 left", "86% used", "begins anew"):
+    for words in (
+        "this month",
+        "$37.00 of $45.00 spent",
+        "$2.00 held",
+        "$6.00 left",
+        "86% used",
+        "begins anew",
+    ):
         expect(team).to_contain_text(words)
     expect(rows.filter(has_text="today")).to_contain_text(f"requests of the notebook {MARKUP}")
 

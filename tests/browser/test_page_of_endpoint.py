@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 NAME = "story"
 MARKUP = "<img src=x onerror=\"alert('name')\"><b>bold</b>"
 READY = 30.0
-SIZES = {"wide": (1500, 1500), "narrow": (760, 2300), "slim": (560, 3000)}
+SIZES = {"wide": (1500, 1500), "narrow": (760, 2300)}
 
 
 @dataclass
@@ -43,7 +43,12 @@ class Story:
 
     def ask(self, content: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        body = {"model": NAME, "messages": [{"role": "user", "content": content}], "stream": True, "max_tokens": 50}
+        body = {
+            "model": NAME,
+            "messages": [{"role": "user", "content": content}],
+            "stream": True,
+            "max_tokens": 50,
+        }
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         response = connection.getresponse()
@@ -77,9 +82,7 @@ def story(server: Server) -> Iterator[Story]:
         connection.execute("UPDATE api_keys SET revoked_at = ?", (clock.now(),))
 
 
-def past(
-    server: Server, minutes: int, target: str = "r1", model: str = "story@1", pace: float = 1.0
-) -> None:
+def past(server: Server, minutes: int, target: str = "r1", model: str = "story@1", pace: float = 1.0) -> None:
     """Have the last minutes hold requests, so that there is something to draw."""
     now = clock.now()
     for minute in range(1, minutes + 1):
@@ -447,7 +450,9 @@ def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(lab: Lab, story:
     assert lab.dialogs == []
 
 
-def test_a_key_gets_limits_tells_what_it_spent_and_is_rotated_by_keyboard_alone(lab: Lab, story: Story) -> None:
+def test_a_key_gets_limits_tells_what_it_spent_and_is_rotated_by_keyboard_alone(
+    lab: Lab, story: Story
+) -> None:
     ws = story.server.ws
     lab.open(width=NARROW)
     lab.page.get_by_test_id("snapml-gateway-keys").focus()

@@ -21,6 +21,8 @@ const NAME = 48;
 /** Pixels a line's words stand above it, and from those of another. */
 const ABOVE = 4;
 const LINE = 13;
+/** Pixels from which on there is room for a budget's limit a day, too. */
+const WIDE = 420;
 /** Letters of a budget's name that there is room for. */
 const LETTERS = 24;
 
@@ -127,7 +129,7 @@ export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
               <g key={name} className="snapml-Days-line">
                 <line x1={LEFT} x2={right} y1={y(value)} y2={y(value)} />
                 <text x={right} y={words[index]} textAnchor="end">
-                  {acrossText(name, budget)}
+                  {acrossText(name, budget, width >= WIDE)}
                 </text>
               </g>
             ))}
@@ -149,11 +151,11 @@ export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
 }
 
 /** A budget in the chart: its limit, and what that is a day where its period is another. */
-function acrossText(name: string, budget: BudgetLine): string {
+function acrossText(name: string, budget: BudgetLine, wide: boolean): string {
   const { period, limit_pico, daily_pico } = budget;
   const short = name.length > LETTERS ? `${name.slice(0, LETTERS)}…` : name;
   const limit = `${short}: ${formatMoney(BigInt(limit_pico))} / ${period}`;
-  return period === 'day' || daily_pico === null
+  return !wide || period === 'day' || daily_pico === null
     ? limit
     : `${limit} = ${formatMoney(BigInt(daily_pico))} / day`;
 }
