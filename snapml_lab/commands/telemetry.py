@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -34,7 +35,7 @@ class TelemetryView(View):
         found = collector.route(collector.get(ws), os.environ)
         source = "off" if found.why is not None else "catalog" if found.declared else "environment"
         return cls(
-            source=source, traces=found.traces, metrics=found.metrics, headers_env=found.headers_env, why=found.why
+            source=source, traces=_shown(found.traces), metrics=_shown(found.metrics), headers_env=found.headers_env, why=found.why,
         )  # fmt: skip
 
     def text(self) -> str:
@@ -83,6 +84,17 @@ def turn_off(ws: Workspace) -> TelemetryView:
     """Send nothing, whatever the gateway's variables say; telemetry set turns it on again."""
     collector.declare(ws, Collector(on=False))
     return TelemetryView.of(ws)
+
+
+def _shown(url: str | None) -> str | None:
+    """Return an address without what may be secret in it: a variable's may hold a password, or a key as a query."""
+    if url is None:
+        return None
+    try:
+        found = urlsplit(url)
+    except ValueError:
+        return "…"
+    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}{found.path}"
 
 
 def _installed() -> bool:

@@ -8,6 +8,7 @@ Source of the variables: OpenTelemetry specification 1.56, "Environment Variable
 """
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -138,6 +139,14 @@ def route(collector: Collector | None, environment: Mapping[str, str]) -> Route:
         return Route(why=f"its protocol is to be {spoken}, and here only http/protobuf is spoken")
     why = None if traces or metrics else "no address is declared, nor in OTEL_EXPORTER_OTLP_ENDPOINT"
     return Route(traces, metrics, why=why)
+
+
+def number_in(variable: str, otherwise: int) -> int:
+    """Return a variable of this process as a whole number of 1 or more; ``otherwise`` where it is none."""
+    try:
+        return max(int(os.environ.get(variable, otherwise)), 1)
+    except ValueError:
+        return otherwise
 
 
 def _check(url: str) -> None:

@@ -4,6 +4,7 @@ What leaves is bounded: the processor's queue never holds more than its maker le
 is counted, not kept.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -25,16 +26,20 @@ from opentelemetry.util.re import parse_env_headers
 
 from snapml_lab import __version__
 from snapml_lab.gateway import semconv
-from snapml_lab.gateway.collector import Route
+from snapml_lab.gateway.collector import Route, number_in
 from snapml_lab.gateway.semconv import Settled
 
 _SCOPE = "snapml_lab.gateway"
 _SERVICE = "snapml-gateway"
+_BATCH = 512
+"""OTEL_BSP_MAX_EXPORT_BATCH_SIZE, where it is not set; more than may wait is refused by the processor."""
 _HEADERS = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
     "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
 )
+
+_log = logging.getLogger(__name__)
 
 Gone = Callable[[int, str | None], None]
 """Told how many requests wait no more, and what became of their spans: ``sent``, ``failed``, None where none was wanted."""
@@ -57,16 +62,21 @@ class Sender:
         self._gone = gone
         self._spans: TracerProvider | None = None
         self._exporter: _Counting | None = None
+        self._figures: OTLPMetricExporter | None = None
         self._meters: MeterProvider | None = None
         self._parents = TraceContextTextMapPropagator()
         self._histograms: dict[str, Any] = {}
         if route.traces is not None:
             self._exporter = _Counting(OTLPSpanExporter(route.traces, headers=headers), gone)
             self._spans = TracerProvider(resource=resource, shutdown_on_exit=False)
-            self._spans.add_span_processor(BatchSpanProcessor(self._exporter, max_queue_size=most))
+            batch = min(number_in("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH), most)
+            self._spans.add_span_processor(
+                BatchSpanProcessor(self._exporter, most, max_export_batch_size=batch)
+            )
             self._tracer = self._spans.get_tracer(_SCOPE, __version__, semconv.SCHEMA_URL)
         if route.metrics is not None:
-            reader = PeriodicExportingMetricReader(OTLPMetricExporter(route.metrics, headers=headers))
+            self._figures = OTLPMetricExporter(route.metrics, headers=headers)
+            reader = PeriodicExportingMetricReader(self._figures)
             self._meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
             meter = self._meters.get_meter(_SCOPE, __version__, semconv.SCHEMA_URL)
             self._histograms = {
@@ -101,6 +111,8 @@ class Sender:
         """Have :meth:`close`, which another thread is in, try nothing more."""
         if self._exporter is not None:
             self._exporter.shutdown()
+        if self._figures is not None:
+            self._figures.shutdown()
 
     def _made(self, settled: Settled) -> bool:
         """Make the span; say whether it is on its way."""
@@ -112,7 +124,7 @@ class Sender:
         made = self._tracer.start_span(
             told.name, context, SpanKind.CLIENT, attributes=told.attributes, start_time=told.begun
         )  # fmt: skip
-        on_its_way = made.is_recording()
+        on_its_way = made.get_span_context().trace_flags.sampled
         if told.failed:
             made.set_status(StatusCode.ERROR)
         made.end(told.ended)
@@ -164,5 +176,9 @@ def _headers(route: Route) -> dict[str, Any] | None:
         name for variable in _HEADERS for name in parse_env_headers(os.environ.get(variable, ""), liberal=True)
     )  # fmt: skip
     if route.headers_env is not None:
+        if route.headers_env not in os.environ:
+            _log.warning(
+                "the gateway has no variable %s, where the collector's headers are to be", route.headers_env
+            )
         found |= parse_env_headers(os.environ.get(route.headers_env, ""), liberal=True)
     return found

@@ -105,7 +105,7 @@ class _Line:
     def __init__(self, ws: Workspace, route: Route, spans: Counter) -> None:
         self.broken = False
         self._ws, self._route, self._spans = ws, route, spans
-        self._most = _most()
+        self._most = collector.number_in("OTEL_BSP_MAX_QUEUE_SIZE", _MOST)
         # Each is written by one thread only: requests let in by the loop's, those that wait no more by two others.
         self._entered = 0
         self._unwanted = 0
@@ -128,7 +128,7 @@ class _Line:
         self._waiting.put(None)
         self._thread.join(_FLUSH_SECONDS)
         if self._thread.is_alive():
-            _log.warning("the collector did not take all that waited: %s", self._route.traces)
+            _log.warning("the collector did not take all that waited")
             if self._give_up is not None:
                 self._give_up()
 
@@ -163,10 +163,3 @@ class _Line:
         else:
             self._delivered += number
             self._spans.labels(outcome).inc(number)
-
-
-def _most() -> int:
-    try:
-        return max(int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", _MOST)), 1)
-    except ValueError:
-        return _MOST

@@ -354,7 +354,6 @@ def test_a_collector_that_is_down_costs_spans_and_nothing_else(
     tmp_path: Path, got: Collecting, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
-    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "50")
     got.hold.clear()
     made = wired(tmp_path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from snapml_lab.commands import telemetry
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.gateway import collector, semconv
 from snapml_lab.gateway.books import Opening, Settlement
@@ -71,6 +72,13 @@ def test_other_addresses_are_refused_and_no_password_repeated(tmp_path: Path, ur
         collector.declare(ws, Collector(url))
     assert "secret" not in str(caught.value)
     assert collector.get(ws) is None
+
+
+def test_no_secret_of_a_variables_address_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://ann:secret@a.b:99/v1?key=secret")
+    shown = telemetry.show(Workspace(tmp_path / ".snapml"))
+    assert (shown.source, shown.traces) == ("environment", "https://a.b:99/v1")
+    assert "secret" not in shown.text() + shown.html()
 
 
 def test_headers_are_named_by_their_variable(tmp_path: Path) -> None:
