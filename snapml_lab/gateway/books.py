@@ -127,6 +127,7 @@ class Books:
         self._next: asyncio.Handle | None = None
         self._in_haste = False
         self._turns = 0
+        self._unsure = 0
         self._checked = 0.0
         self._connection: sqlite3.Connection | None = None
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -142,17 +143,22 @@ class Books:
         """Settle what is waiting, and end."""
         if self._next is not None:
             self._next.cancel()
-        self._hand(*self._taken())
+        self._hand(self._arriving, self._ended)
         self._closing.set()
         self._work.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.ident is not None:  # it was begun
+            await asyncio.to_thread(self._thread.join)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def changes(self) -> int:
         """Return a number that is another one as soon as anyone else has written to the ledger."""
-        (found,) = self._own().execute("PRAGMA data_version").fetchone()
+        try:
+            (found,) = self._own().execute("PRAGMA data_version").fetchone()
+        except sqlite3.OperationalError:  # busy for a moment, for which this connection does not wait
+            self._unsure -= 1
+            return self._unsure
         return int(found)
 
     async def open(self, opening: Opening, covers: list[Cover]) -> asyncio.CancelledError | None:
