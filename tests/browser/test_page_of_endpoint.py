@@ -506,7 +506,6 @@ def test_a_key_gets_limits_tells_what_it_spent_and_is_rotated_by_keyboard_alone(
     overlap = page.get_by_test_id("snapml-key-overlap")
     expect(overlap).to_be_focused()
     overlap.select_option("1h")
-    portraits(lab, "keys-page-rotate")
     lab.press_until("[data-testid='snapml-key-rotate-make']")
     lab.page.keyboard.press("Enter")
     expect(secret).not_to_have_text(story.key)
