@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from snapml_lab import ids
 from snapml_lab.engines import tensors
 from snapml_lab.engines.base import Body, Engine, plain_spec
 from snapml_lab.engines.batching import Batcher
@@ -34,23 +35,29 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_serve(_application(model, signature, spec["name"]), Path(spec["socket"]), report))
+    application = _application(model, signature, spec["name"], spec.get("version"))
+    asyncio.run(_serve(application, Path(spec["socket"]), report))
     return {}
 
 
-def _application(model: Any, signature: Signature, name: str) -> Any:
+def _application(model: Any, signature: Signature, name: str, version: str | None) -> Any:
     from aiohttp import web
 
     # A column of categories is encoded by what stands in it: tables with one are not put together.
     batcher = Batcher(
-        lambda frame: model_file.predict(model, frame, signature),
+        lambda frame: model_file.scores(model, frame, signature),
         together="category" not in signature.types.values(),
     )
 
     async def infer(body: Any) -> dict[str, Any]:
+        identifier = tensors.identifier(body) or ids.new()
         frame = tensors.table(body, signature.columns)
-        values, probabilities = await batcher.predict(frame)
-        return tensors.answer(name, body.get("id"), signature.target, values, probabilities)
+        values, shares = await batcher.predict(frame)
+        outputs = tensors.outputs(
+            body, signature.target, values, shares, lambda: getattr(model, "classes_", ())
+        )
+        said = {"model_name": name, "id": identifier, "outputs": outputs}
+        return said if version is None else {**said, "model_version": version}
 
     async def handle(request: Any) -> Any:
         try:
@@ -66,7 +73,7 @@ def _application(model: Any, signature: Signature, name: str) -> Any:
             return web.json_response({"error": f"a fault of {name}'s engine; its log has it"}, status=500)
 
     async def describe(_: Any) -> Any:
-        return web.json_response(tensors.metadata(name, signature))
+        return web.json_response(tensors.metadata(name, signature, version))
 
     async def ready(_: Any) -> Any:
         return web.json_response({"ready": True})
@@ -99,7 +106,10 @@ async def _serve(application: Any, socket: Path, report: Reporter) -> None:
 
 def _spec(ws: Workspace, deployment: Deployment, target: Target) -> dict[str, Any]:
     model = versions.find(ws.ledger, target.model)
-    return {**plain_spec(ws, deployment, target), "signature": model.signature, "format": model.format}
+    return {
+        **plain_spec(ws, deployment, target), "signature": model.signature, "format": model.format,
+        "version": str(model.version),
+    }  # fmt: skip
 
 
 def _as_it_is(_route: str, body: Body, _target: Target) -> Body:
