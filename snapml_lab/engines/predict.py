@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from snapml_lab import ids
-from snapml_lab.engines import tensors
+from snapml_lab.engines import pulse, tensors
 from snapml_lab.engines.base import Body, Engine, plain_spec
 from snapml_lab.engines.batching import Batcher
 from snapml_lab.errors import SnapmlError
@@ -117,4 +117,9 @@ def _as_it_is(_route: str, body: Body, _target: Target) -> Body:
     return body
 
 
-ENGINE = Engine("predict", local=True, translate=_as_it_is, spec=_spec)
+def answers(socket: Path, deployment: str, _: Target, timeout: float) -> bool:
+    """Say whether a row is predicted."""
+    return pulse.row(socket, deployment, timeout)
+
+
+ENGINE = Engine("predict", local=True, translate=_as_it_is, spec=_spec, answers=answers)

@@ -164,7 +164,7 @@ def _datatype(data: list[Any]) -> str:
 def metadata(name: str, signature: Signature, version: str | None = None) -> dict[str, Any]:
     """Describe a model as the protocol asks."""
     inputs = [
-        {"name": column, "datatype": "FP64" if column in signature.numeric else "BYTES", "shape": [-1]}
+        {"name": column, "datatype": signature.datatype(column), "shape": [-1]}
         for column in signature.columns
     ]
     kind = "BYTES" if signature.classes else "FP64"
@@ -178,7 +178,7 @@ def metadata(name: str, signature: Signature, version: str | None = None) -> dic
 def _tensor(tensor: Any) -> tuple[str, list[int], list[Any]]:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
         raise InvalidInputError.of("inputs", tensor, "tensors with a name, a shape, a datatype and data")
-    name, shape, data = tensor["name"], tensor.get("shape"), tensor.get("data")
+    name, shape = tensor["name"], tensor.get("shape")
     where = f"inputs: {name}"
     if tensor.get("datatype") not in _NUMBERS | {"BYTES"}:
         raise InvalidInputError.of(
@@ -191,6 +191,18 @@ def _tensor(tensor: Any) -> tuple[str, list[int], list[Any]]:
     ):
         raise InvalidInputError.of(where, shape, "a shape of one or two positive whole numbers")
     form = _content_type(tensor, where)
+    flat = _values(tensor, form, where)
+    size = shape[0] * (shape[1] if len(shape) == 2 else 1)
+    if len(flat) != size:
+        if form == "str" and flat:  # its shape may tell the texts' lengths: MLServer does not look at it
+            return name, [len(flat)], flat
+        raise InvalidInputError.of(where, f"{len(flat)} values", f"{size}, as its shape says")
+    return name, shape, flat
+
+
+def _values(tensor: dict[str, Any], form: str | None, where: str) -> list[Any]:
+    """Return a tensor's values, one after the other, as its content type means them."""
+    data = tensor.get("data")
     if form is not None and form not in _FORMS:
         raise InvalidInputError.of(f"{where}: content_type", form, f"one of {', '.join(_FORMS)}")
     if isinstance(data, str) and tensor["datatype"] == "BYTES":
@@ -200,16 +212,7 @@ def _tensor(tensor: Any) -> tuple[str, list[int], list[Any]]:
     flat = _flat(data)
     if any(isinstance(value, list | dict) for value in flat):
         raise InvalidInputError.of(where, "lists or objects as values", "numbers, texts, true, false or null")
-    if form in ("base64", "pd_json"):
-        flat = [_decoded(value, form, where) for value in flat]
-    size = shape[0] * (shape[1] if len(shape) == 2 else 1)
-    if len(flat) != size:
-        if (
-            form == "str" and flat
-        ):  # what its clients call the shape may hold the texts' lengths: it is not looked at
-            return name, [len(flat)], flat
-        raise InvalidInputError.of(where, f"{len(flat)} values", f"{size}, as its shape says")
-    return name, shape, flat
+    return [_decoded(value, form, where) for value in flat] if form in ("base64", "pd_json") else flat
 
 
 def _flat(data: list[Any]) -> list[Any]:

@@ -29,6 +29,7 @@ from snapml_lab.gateway.known import Known
 from snapml_lab.gateway.limits import LimitedError
 from snapml_lab.gateway.prometheus import CONTENT_TYPE
 from snapml_lab.gateway.shadow import Shadows
+from snapml_lab.gateway.stalls import Stalls
 from snapml_lab.gateway.upstream import Upstream
 from snapml_lab.governance import audit, keys
 from snapml_lab.governance.keys import Key
@@ -94,6 +95,7 @@ class Gateway:
         self.shadows = Shadows(self.desk)
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
+        self.stalls = Stalls(self.desk)
         self._tasks: list[asyncio.Task[None]] = []
         self._used_at: dict[str, float] = {}
 
@@ -281,7 +283,7 @@ class Gateway:
     async def _open(self, _: web.Application) -> None:
         self.desk.books.start()
         loop = asyncio.get_running_loop()
-        for work in (self._note, self._idle, self._sweep):
+        for work in (self._note, self._idle, self._sweep, self.stalls.watch):
             # Not in the request's context, whose key they would keep.
             self._tasks.append(loop.create_task(work(), context=contextvars.Context()))
 

@@ -28,7 +28,7 @@ from snapml_lab.gateway.limits import Limits
 from snapml_lab.gateway.metering import Meter
 from snapml_lab.gateway.prometheus import Gauges
 from snapml_lab.gateway.screen import Screen
-from snapml_lab.gateway.upstream import Upstream, Way
+from snapml_lab.gateway.upstream import Clock, Upstream, Way
 from snapml_lab.governance.keys import Key
 from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.workspace import Workspace
@@ -107,6 +107,7 @@ class Exchange:
         self.reserved: int | None = None
         self.seconds = deployment.timeout_seconds
         self.way: Way | None = None
+        self._clock: Clock | None = None
         self._rates: dict[tuple[str, str], Rate] = {}
         self._mark: float | None = None
         self._machine: float | None = None
@@ -163,6 +164,7 @@ class Exchange:
         """An engine is asked: from here on its time is shared with this request."""
         self.choice, self.way = choice, way
         self.meter.attempts += 1
+        self._clock = way.clock
         self._mark = way.clock.enter()
 
     def send_ends(self) -> None:
@@ -183,6 +185,8 @@ class Exchange:
         """Settle; nothing where it was never opened."""
         self.desk.under_way.pop(self.meter.id, None)
         self.send_ends()
+        if self._clock is not None and self.meter.ended == "complete":
+            self._clock.answered += 1
         if not self._opened:
             return
         self._opened = False
