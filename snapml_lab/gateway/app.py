@@ -90,8 +90,9 @@ class Gateway:
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
-        known = Known(ws, self._judge)
-        self.desk = Desk(ws, known, Books(ws), Upstream(ws, known))
+        books = Books(ws)
+        known = Known(ws, self._judge, books.changes)
+        self.desk = Desk(ws, known, books, Upstream(ws, known))
         self.shadows = Shadows(self.desk)
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
@@ -129,6 +130,7 @@ class Gateway:
         """Ask for a key, and turn what goes wrong into OpenAI's form of error."""
         try:
             if request.path != "/health":
+                self.desk.known.look()
                 scheme, _, text = request.headers.get("Authorization", "").partition(" ")
                 now = clock.now()
                 key = self.desk.known.key(text.strip(), now) if scheme.lower() == "bearer" else None
@@ -293,7 +295,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.shadows.close()
         await self.desk.upstream.close()
-        await asyncio.to_thread(self.desk.books.close)
+        await self.desk.books.close()
 
     async def _note(self) -> None:
         """Note each second how far open requests are."""
