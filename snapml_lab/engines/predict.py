@@ -24,6 +24,7 @@ from snapml_lab.workspace import Workspace
 _log = logging.getLogger(__name__)
 
 _LONGEST_BODY = 64 << 20
+_CANARY_SECONDS = 120.0
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     application = _application(model, signature, spec["name"], spec.get("version"))
-    asyncio.run(_serve(application, Path(spec["socket"]), report))
+    asyncio.run(_serve(application, Path(spec["socket"]), spec["name"], report))
     return {}
 
 
@@ -87,19 +88,16 @@ def _application(model: Any, signature: Signature, name: str, version: str | Non
     return application
 
 
-async def _serve(application: Any, socket: Path, report: Reporter) -> None:
-    from aiohttp import ClientSession, UnixConnector, web
+async def _serve(application: Any, socket: Path, name: str, report: Reporter) -> None:
+    from aiohttp import web
 
     socket.unlink(missing_ok=True)
     os.umask(0o077)
     runner = web.AppRunner(application, handle_signals=True)
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
-    async with (
-        ClientSession(connector=UnixConnector(str(socket))) as session,
-        session.get("http://engine/v2/health/ready") as answer,
-    ):
-        answer.raise_for_status()
+    if not await asyncio.to_thread(pulse.row, socket, name, _CANARY_SECONDS):
+        raise RuntimeError("the canary, a row of noughts, was not answered")
     report.ready()
     await asyncio.Event().wait()
 

@@ -21,7 +21,7 @@ from snapml_lab.registry import deployments
 from snapml_lab.tracking.record import Origin
 from tests import fakes
 
-from .home import until
+from .home import Lab, until
 from .wire import NAME, Wire
 
 
@@ -107,6 +107,10 @@ def test_an_engine_that_gives_one_answer_after_the_other_has_as_long_as_an_answe
     caller.join(60)
 
 
-def test_a_classic_model_gives_a_row_as_a_sign_of_life(tmp_path: Path) -> None:
+def test_a_classic_model_gives_a_row_as_a_sign_of_life_and_a_dead_one_none(
+    open_shop: Lab, tmp_path: Path
+) -> None:
+    for name in ("stays", "worth"):
+        assert pulse.row(deployments.socket_path(open_shop.ws, name), name, 60.0)
     assert not pulse.row(tmp_path / "nobody.sock", "x", 1.0)
     assert not pulse.token(tmp_path / "nobody.sock", "x", 1.0)
