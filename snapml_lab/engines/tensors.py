@@ -102,7 +102,10 @@ def outputs(
     Raises:
         InvalidInputError: an output there is not, or one in a form that it does not have.
     """
-    asked = _asked(body) or [(name, None) for name in (target, PROBABILITY)[: 1 if shares is None else 2]]
+    asked = _asked(body)
+    if not asked and _content_type(body, "the request") in ("np", "str"):
+        asked = [(_PREDICT, None)]  # whoever writes one tensor so reads one, and fails at two
+    asked = asked or [(name, None) for name in (target, PROBABILITY)[: 1 if shares is None else 2]]
     return [_output(name, form, target, values, shares, kinds) for name, form in asked]
 
 
