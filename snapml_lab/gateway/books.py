@@ -146,7 +146,8 @@ class Books:
         self._hand(self._arriving, self._ended)
         self._closing.set()
         self._work.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.ident is not None:  # it was begun
+            await asyncio.to_thread(self._thread.join)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
