@@ -16,14 +16,13 @@ from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.serving import DeploymentName, Endpoint, endpoint, stop_gateway, withdraw
 from snapml_lab.commands.types import Completes, Duration, FilePath, GpuMemory, ModelRef
 from snapml_lab.engines import adapters as adapter_services
-from snapml_lab.engines import replicas, services, tensors
+from snapml_lab.engines import replicas, services
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
 from snapml_lab.finetune import base as models
 from snapml_lab.governance.roles import Effect
 from snapml_lab.jobs.model import Job
 from snapml_lab.registry import deployments, model_file, snippets, versions
 from snapml_lab.registry.deployments import Deployment, Target
-from snapml_lab.registry.signature import Signature
 from snapml_lab.serving import export as exporting
 from snapml_lab.serving import plan as plans
 from snapml_lab.serving import rollout
@@ -132,6 +131,8 @@ class Deployed(Endpoint):
             return self.plan.text()
         lines = [super().text()]
         if self.snippets and self.state == "running":
+            if self.task == "chat":
+                lines.append(f"  in a notebook: %%snapml ask --model {self.name}")
             lines.append(f"  the key: snapml keys create NAME, then export {snippets.KEY}=…")
             lines += [f"\n# {kind}\n{code}" for kind, code in self.snippets.items()]
         return "\n".join(lines)
@@ -389,18 +390,12 @@ def _undo(ws: Workspace, deployment: Deployment, *, gateway: bool) -> None:
 
 def _deployed(ws: Workspace, made: Plan, deployment: Deployment, **instead: str) -> Deployed:
     shown = endpoint(ws, deployment)
-    found = {} if shown.url is None or instead else _snippets(ws, deployment, shown.url)
-    return Deployed(**{**shown.model_dump(), **instead}, plan=PlanView.of(made), snippets=found)
-
-
-def _snippets(ws: Workspace, deployment: Deployment, url: str) -> dict[str, str]:
-    if deployment.task == "chat":
-        found = snippets.chat(url, deployment.name)
-    else:
-        signature = Signature(**versions.find(ws.ledger, deployment.model).signature)
-        inputs = tensors.metadata(deployment.name, signature)["inputs"]
-        found = snippets.classic(url, deployment.name, [(item["name"], item["datatype"]) for item in inputs])
-    return {item.name: item.text for item in found}
+    found = [] if shown.url is None or instead else snippets.of(ws, deployment, shown.url)
+    return Deployed(
+        **{**shown.model_dump(), **instead},
+        plan=PlanView.of(made),
+        snippets={item.name: item.text for item in found},
+    )
 
 
 def _need(*modules: str) -> None:

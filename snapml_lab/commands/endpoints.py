@@ -20,7 +20,7 @@ from snapml_lab.jobs import gpus, logs, processes
 from snapml_lab.jobs.folder import JobFolder
 from snapml_lab.jobs.model import Job, State
 from snapml_lab.jobs.terminal import collapse
-from snapml_lab.registry import deployments, snippets, versions
+from snapml_lab.registry import deployments, snippets
 from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.store.files import read_json
 from snapml_lab.views.base import View
@@ -373,8 +373,11 @@ def show(ws: Workspace, name: DeploymentName, *, minutes: Minutes = 15) -> Endpo
         doing=doing, open=spent.open, spent_pico=str(spent.pico),
         spent_requests=spent.requests, spent_unknown=spent.unknown, series=_series(window, step),
         broken=[_broken(item) for item in live.broken(ws.ledger, name, _MOST_BROKEN)],
-        snippets=[] if url is None else _snippets(ws, deployment, url),
         before=course.earlier[0].model if course.earlier else None,
+        snippets=[] if url is None else [
+            Snippet(name=item.name, language=item.language, code=item.text)
+            for item in snippets.of(ws, deployment, url)
+        ],
     )  # fmt: skip
 
 
@@ -501,29 +504,6 @@ def _message(deployment: Deployment, targets: list[Served], state: str) -> str |
     if told is None and state == "stopped" and deployment.idle_seconds is not None:
         return "at rest; the next request starts it"
     return told
-
-
-def _snippets(ws: Workspace, deployment: Deployment, url: str) -> list[Snippet]:
-    if deployment.task == "chat":
-        found = snippets.chat(url, deployment.name)
-    else:
-        found = snippets.classic(url, deployment.name, _columns(ws, deployment))
-    return [Snippet(name=item.name, language=item.language, code=item.text) for item in found]
-
-
-def _columns(ws: Workspace, deployment: Deployment) -> list[tuple[str, str]]:
-    """Return the columns a classic model reads, each with its V2 datatype; none where the version is gone."""
-    try:
-        signature = versions.find(ws.ledger, deployment.model).signature
-    except (NotFoundError, InvalidInputError):
-        return []
-    numeric = signature.get("numeric", [])
-    columns = signature.get("order") or [
-        *numeric,
-        *signature.get("times", []),
-        *signature.get("categorical", []),
-    ]
-    return [(str(column), "FP64" if column in numeric else "BYTES") for column in columns]
 
 
 class Rules(View):

@@ -36,12 +36,14 @@ class Endpoint(View):
     job: str | None
 
     def text(self) -> str:
-        """One line, and how to ask it."""
+        """One line, and where it is asked."""
         again = f", started again {self.restarts}×" if self.restarts else ""
         lines = [f"{self.name}: {self.model} by {self.engine}, {self.state}{again}"]
         if self.message and self.state != "running":
             lines.append(f"  {self.message}")
-        return "\n".join([*lines, *self._snippet()])
+        if self.url is not None and self.state == "running":
+            lines.append(f"  behind {self.url}")
+        return "\n".join(lines)
 
     def row(self) -> list[str]:
         """The cells of one line of a list."""
@@ -53,16 +55,6 @@ class Endpoint(View):
             self.message or "",
             str(self.restarts),
             self.url or "",
-        ]
-
-    def _snippet(self) -> list[str]:
-        if self.url is None or self.state != "running":
-            return []
-        if self.task != "chat":
-            return [f"  POST {self.url}/v2/models/{self.name}/infer   key: snapml keys create NAME"]
-        return [
-            f"  %%snapml ask --model {self.name}",
-            f'  OpenAI(base_url="{self.url}/v1", api_key=…)   key: snapml keys create NAME',
         ]
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from snapml_lab.errors import NotFoundError, SnapmlError
@@ -45,6 +46,9 @@ class Engine:
         spec: makes what the service's payload is told.
         env: variables of the service's payload.
         adapters: whether adapters can be loaded while it runs.
+        answers: asks a service of it, on its socket, for one token or one row, for a deployment's target, for so many seconds
+            at most; whether it gives a sign of life.
+        at_once: whether it works on several requests at a time, so that one that waits does not keep another from an answer.
         context: the longest prompt and answer together, in tokens, where the target tells; else None.
     """
 
@@ -54,6 +58,8 @@ class Engine:
     spec: Callable[[Workspace, Deployment, Target], dict[str, Any]] = plain_spec
     env: dict[str, str] = field(default_factory=dict)
     adapters: bool = False
+    answers: Callable[[Path, str, Target, float], bool] | None = None
+    at_once: bool = False
     context: Callable[[Target], int | None] = lambda _: None
 
 

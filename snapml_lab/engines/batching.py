@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 4096
 
-Predicted = tuple[list[Any], list[float] | None]
+Predicted = tuple[list[Any], Any]
+"""A value for each row, and what else the model says of each, in a list or an array; None where it says no more."""
 
 
 @dataclass(frozen=True)

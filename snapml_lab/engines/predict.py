@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from snapml_lab.engines import tensors
+from snapml_lab import ids
+from snapml_lab.engines import pulse, tensors
 from snapml_lab.engines.base import Body, Engine, plain_spec
 from snapml_lab.engines.batching import Batcher
 from snapml_lab.errors import SnapmlError
@@ -23,6 +24,7 @@ from snapml_lab.workspace import Workspace
 _log = logging.getLogger(__name__)
 
 _LONGEST_BODY = 64 << 20
+_CANARY_SECONDS = 120.0
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
@@ -34,23 +36,29 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_serve(_application(model, signature, spec["name"]), Path(spec["socket"]), report))
+    application = _application(model, signature, spec["name"], spec.get("version"))
+    asyncio.run(_serve(application, Path(spec["socket"]), spec["name"], report))
     return {}
 
 
-def _application(model: Any, signature: Signature, name: str) -> Any:
+def _application(model: Any, signature: Signature, name: str, version: str | None) -> Any:
     from aiohttp import web
 
     # A column of categories is encoded by what stands in it: tables with one are not put together.
     batcher = Batcher(
-        lambda frame: model_file.predict(model, frame, signature),
+        lambda frame: model_file.scores(model, frame, signature),
         together="category" not in signature.types.values(),
     )
 
     async def infer(body: Any) -> dict[str, Any]:
+        identifier = tensors.identifier(body) or ids.new()
         frame = tensors.table(body, signature.columns)
-        values, probabilities = await batcher.predict(frame)
-        return tensors.answer(name, body.get("id"), signature.target, values, probabilities)
+        values, shares = await batcher.predict(frame)
+        outputs = tensors.outputs(
+            body, signature.target, values, shares, lambda: getattr(model, "classes_", ())
+        )
+        said = {"model_name": name, "id": identifier, "outputs": outputs}
+        return said if version is None else {**said, "model_version": version}
 
     async def handle(request: Any) -> Any:
         try:
@@ -66,7 +74,7 @@ def _application(model: Any, signature: Signature, name: str) -> Any:
             return web.json_response({"error": f"a fault of {name}'s engine; its log has it"}, status=500)
 
     async def describe(_: Any) -> Any:
-        return web.json_response(tensors.metadata(name, signature))
+        return web.json_response(tensors.metadata(name, signature, version))
 
     async def ready(_: Any) -> Any:
         return web.json_response({"ready": True})
@@ -80,26 +88,26 @@ def _application(model: Any, signature: Signature, name: str) -> Any:
     return application
 
 
-async def _serve(application: Any, socket: Path, report: Reporter) -> None:
-    from aiohttp import ClientSession, UnixConnector, web
+async def _serve(application: Any, socket: Path, name: str, report: Reporter) -> None:
+    from aiohttp import web
 
     socket.unlink(missing_ok=True)
     os.umask(0o077)
     runner = web.AppRunner(application, handle_signals=True)
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
-    async with (
-        ClientSession(connector=UnixConnector(str(socket))) as session,
-        session.get("http://engine/v2/health/ready") as answer,
-    ):
-        answer.raise_for_status()
+    if not await asyncio.to_thread(pulse.row, socket, name, _CANARY_SECONDS):
+        raise RuntimeError("the canary, a row of noughts, was not answered")
     report.ready()
     await asyncio.Event().wait()
 
 
 def _spec(ws: Workspace, deployment: Deployment, target: Target) -> dict[str, Any]:
     model = versions.find(ws.ledger, target.model)
-    return {**plain_spec(ws, deployment, target), "signature": model.signature, "format": model.format}
+    return {
+        **plain_spec(ws, deployment, target), "signature": model.signature, "format": model.format,
+        "version": str(model.version),
+    }  # fmt: skip
 
 
 def _as_it_is(_route: str, body: Body, _target: Target) -> Body:
@@ -107,4 +115,9 @@ def _as_it_is(_route: str, body: Body, _target: Target) -> Body:
     return body
 
 
-ENGINE = Engine("predict", local=True, translate=_as_it_is, spec=_spec)
+def answers(socket: Path, deployment: str, _: Target, timeout: float) -> bool:
+    """Say whether a row is predicted."""
+    return pulse.row(socket, deployment, timeout)
+
+
+ENGINE = Engine("predict", local=True, translate=_as_it_is, spec=_spec, answers=answers)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from snapml_lab.engines import pulse
 from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.errors import NotFoundError
 from snapml_lab.jobs import gpus
@@ -169,4 +170,9 @@ def translate(_route: str, body: Body, target: Target) -> Body:
     return {**asked, "model": target.source}
 
 
-ENGINE = Engine("transformers", local=True, translate=translate)
+def answers(socket: Path, _: str, target: Target, timeout: float) -> bool:
+    """Say whether a token comes. It makes one answer after the other: a long one before it takes its time."""
+    return pulse.token(socket, target.source, timeout)
+
+
+ENGINE = Engine("transformers", local=True, translate=translate, answers=answers)

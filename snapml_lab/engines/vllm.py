@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from snapml_lab.engines import socket_http
+from snapml_lab.engines import pulse, socket_http
 from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.engines.vllm_options import RANKS, Options, flags
 from snapml_lab.envs import engines as environments
@@ -54,6 +54,7 @@ _CPU_HEADS = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
 _BESIDE_MIB = 1536
 """Of a GPU, beside weights, keys and values: CUDA's context, activations and what the allocator cannot give back."""
 _LEAST_CACHE_MIB = 64
+_COUNTERS = ("vllm:prompt_tokens", "vllm:generation_tokens")
 _LOOK_SECONDS = 0.2
 _HEALTH_SECONDS = 10.0
 _ILL = 3
@@ -403,4 +404,24 @@ def _fix(said: str) -> str:
     return "Its log has more: snapml jobs logs of the deployment's job."
 
 
-ENGINE = Engine("vllm", local=True, translate=translate, spec=_spec, adapters=True, context=context)
+def answers(socket: Path, _: str, target: Target, timeout: float) -> bool:
+    """Say whether a token comes, this one or, where it waits behind many, another's: its counters then move."""
+    before = _counted(socket)
+    if pulse.token(socket, served_name(target), timeout):
+        return True
+    after = _counted(socket)
+    return bool(after) and after != before
+
+
+def _counted(socket: Path) -> list[str]:
+    """Return the lines of vLLM's metrics that count tokens; none where it does not tell."""
+    try:
+        status, text = socket_http.ask(socket, "GET", "/metrics", timeout=_HEALTH_SECONDS)
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.startswith(_COUNTERS)] if status == 200 else []
+
+
+ENGINE = Engine(
+    "vllm", local=True, translate=translate, spec=_spec, adapters=True, context=context, answers=answers, at_once=True,
+)  # fmt: skip

@@ -29,6 +29,7 @@ from snapml_lab.gateway.known import Known
 from snapml_lab.gateway.limits import LimitedError
 from snapml_lab.gateway.prometheus import CONTENT_TYPE
 from snapml_lab.gateway.shadow import Shadows
+from snapml_lab.gateway.stalls import Stalls
 from snapml_lab.gateway.upstream import Upstream
 from snapml_lab.governance import audit, keys
 from snapml_lab.governance.keys import Key
@@ -95,6 +96,7 @@ class Gateway:
         self.shadows = Shadows(self.desk)
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
+        self.stalls = Stalls(self.desk)
         self._tasks: list[asyncio.Task[None]] = []
         self._used_at: dict[str, float] = {}
 
@@ -134,11 +136,10 @@ class Gateway:
                 key = self.desk.known.key(text.strip(), now) if scheme.lower() == "bearer" else None
                 if key is None:
                     self.desk.gauges.refused.labels("invalid_api_key").inc()
-                    return openai.error(
-                        401,
-                        "invalid_api_key",
+                    return _said(
+                        request, 401, "invalid_api_key",
                         "The API key is missing, unknown, revoked or expired. Make one: snapml keys create NAME",
-                    )
+                    )  # fmt: skip
                 _KEY.set(key)
                 if request.method not in ("GET", "HEAD") and not may(key.role, Effect.EXECUTE):
                     return await self._refuse(
@@ -158,37 +159,32 @@ class Gateway:
 
     def _fault(self, request: web.Request, error: Exception) -> web.Response:
         """Say what went wrong, in the form of the route."""
-        v2 = request.path.startswith("/v2/")
         match error:
             case web.HTTPException():
-                return openai.error(error.status, "invalid_request", error.reason)
+                return _said(request, error.status, "invalid_request", error.reason)
+            case web.RequestPayloadError():
+                return _said(request, 400, "invalid_request", "The body could not be read to its end.")
             case LimitedError():
                 self.desk.gauges.refused.labels(error.code).inc()
-                if v2:
-                    return inference.failed(429, f"{error.message} {error.fix}")
-                return openai.error(429, error.code, f"{error.message} {error.fix}", wait=error.wait)
+                return _said(request, 429, error.code, f"{error.message} {error.fix}", wait=error.wait)
             case NotFoundError():
-                return openai.error(404, "model_not_found", str(error), "model")
+                return _said(request, 404, "model_not_found", str(error), "model")
             case StorageError() | InvalidInputError() | errors.BlockedError() | errors.ConflictError():
                 status = 507 if isinstance(error, StorageError) else 503
                 _log.warning("%s: %s", request.path, error)
-                if v2:
-                    return inference.failed(status, str(error))
-                return openai.error(status, error.code, str(error))
+                return _said(request, status, error.code, str(error))
             case _:
                 fault = ids.new()
                 _log.error("fault %s at %s", fault, request.path, exc_info=error)
-                return openai.error(
-                    500, "internal_error", f"A fault of the gateway; its log has it as {fault}."
+                return _said(
+                    request, 500, "internal_error", f"A fault of the gateway; its log has it as {fault}."
                 )
 
     async def _refuse(self, request: web.Request, key: Key, message: str, fix: str) -> web.Response:
         """Answer a key that may not do this, in the form of the route, and have it in the audit."""
         self.desk.gauges.refused.labels("insufficient_permissions").inc()
         await asyncio.to_thread(self._refused, key, request.path)
-        if request.path.startswith("/v2/"):
-            return inference.failed(403, f"{message} {fix}")
-        return openai.error(403, "insufficient_permissions", f"{message} {fix}")
+        return _said(request, 403, "insufficient_permissions", f"{message} {fix}")
 
     async def _out_of_scope(self, request: web.Request, key: Key, what: str) -> web.Response:
         return await self._refuse(
@@ -302,7 +298,7 @@ class Gateway:
         self.desk.books.start()
         self.desk.telemetry.look()
         loop = asyncio.get_running_loop()
-        for work in (self._note, self._idle, self._sweep):
+        for work in (self._note, self._idle, self._sweep, self.stalls.watch):
             # Not in the request's context, whose key they would keep.
             self._tasks.append(loop.create_task(work(), context=contextvars.Context()))
 
@@ -353,6 +349,15 @@ class Gateway:
 
 
 _COMPLETIONS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+
+
+def _said(
+    request: web.Request, status: int, code: str, message: str, param: str | None = None, wait: float | None = None
+) -> web.Response:  # fmt: skip
+    """Answer with an error in the form of the route: V2's, or OpenAI's."""
+    if request.path == "/v2" or request.path.startswith("/v2/"):
+        return inference.failed(status, message)
+    return openai.error(status, code, message, param, wait)
 
 
 def _versions(deployment: Deployment) -> set[str]:

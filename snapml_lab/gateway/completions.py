@@ -18,7 +18,6 @@ from snapml_lab.gateway.metering import choices_of
 from snapml_lab.gateway.screen import Screen
 from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.governance.keys import Key
-from snapml_lab.guardrails import capture
 from snapml_lab.registry.deployments import Deployment, Target
 
 _ANOTHER = frozenset({404, 408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -165,7 +164,7 @@ class Completions:
         response = await _begun(request, meter.id)
         options = body.get("stream_options")
         with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-        keeps = remembered is not None or self.desk.known.captured(exchange.deployment.name)
+        keeps = remembered is not None or self.desk.known.capturer(exchange.deployment.name) is not None
         told: list[dict[str, Any]] | None = [] if keeps else None
         try:
             async with asyncio.timeout(max(exchange.left(), 0.01)):
@@ -254,11 +253,9 @@ class Completions:
         deployment, meter = exchange.deployment, exchange.meter
         if remembered is not None and deployment.cache_seconds:
             self.desk.answers.put(remembered, reply, deployment.cache_seconds)
-        if self.desk.known.captured(deployment.name):
-            ws, copied = self.desk.ws, json.loads(as_json(reply))
-            self.desk.books.soon(
-                lambda: capture.record(ws, deployment.name, meter.id, exchange.at, body, copied)
-            )
+        if (capturer := self.desk.known.capturer(deployment.name)) is not None:
+            copied = json.loads(as_json(reply))
+            self.desk.books.soon(lambda: capturer.record(meter.id, exchange.at, body, copied))
 
     def _shadow(self, request: web.Request, exchange: Exchange, route: str, body: dict[str, Any]) -> None:
         if any(target.shadow for target in exchange.deployment.targets):

@@ -193,6 +193,8 @@ class Exchange:
         """Settle; nothing where it was never opened."""
         self.desk.under_way.pop(self.meter.id, None)
         self.send_ends()
+        if self._asked is not None and self.meter.ended == "complete":
+            self._asked.clock.answered += 1
         if not self._opened:
             return
         self._opened = False

@@ -11,6 +11,7 @@ from snapml_lab.engines import base
 from snapml_lab.governance import keys
 from snapml_lab.governance.keys import Key
 from snapml_lab.guardrails import capture, policies
+from snapml_lab.guardrails.capture import Capturer
 from snapml_lab.guardrails.guard import Guard
 from snapml_lab.guardrails.whole import Ask
 from snapml_lab.registry import deployments, providers
@@ -147,13 +148,14 @@ class Known:
         found: Guard = held[policy]
         return found
 
-    def captured(self, deployment: str) -> bool:
-        """Say whether requests to a deployment are captured."""
+    def capturer(self, deployment: str) -> Capturer | None:
+        """Return what captures requests to a deployment; None where they are not captured."""
         held = self._held[capture.KIND]
         if deployment not in held:
             settings = capture.get(self.ws, deployment)
-            held[deployment] = settings is not None and settings.on
-        return bool(held[deployment])
+            held[deployment] = Capturer(self.ws, settings) if settings is not None and settings.on else None
+        found: Capturer | None = held[deployment]
+        return found
 
     def provider(self, target: Target) -> Provider:
         """Return who serves a remote target.

@@ -33,9 +33,13 @@ _MOST_AT_ONCE = 1024
 
 @dataclass
 class Clock:
-    """Time of an engine at work, shared among those it works for: each second goes to them in equal parts."""
+    """Time of an engine at work, shared among those it works for: each second goes to them in equal parts.
+
+    ``answered`` counts the answers that came to their end.
+    """
 
     working: int = 0
+    answered: int = 0
     _shared: float = 0.0
     _at: float = field(default_factory=time.monotonic)
 

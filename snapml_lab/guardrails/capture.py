@@ -159,14 +159,6 @@ class Capturer:
         return verdict.texts[0]
 
 
-def record(
-    ws: Workspace, deployment: str, request_id: str, at: float, request: dict[str, Any], answer: str | dict[str, Any]
-) -> bool:  # fmt: skip
-    """Keep a request and its answer, if the deployment's settings say so; say whether it was kept."""
-    settings = get(ws, deployment)
-    return settings is not None and Capturer(ws, settings).record(request_id, at, request, answer)
-
-
 def read(ws: Workspace, deployment: str, *, limit: int | None = None) -> list[Captured]:
     """Return what was kept of a deployment, newest first; a line that a kill has torn is passed over."""
     found: list[Captured] = []

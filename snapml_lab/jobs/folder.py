@@ -57,6 +57,11 @@ class JobFolder(NamedTuple):
         return self.path / "cancel.json"
 
     @property
+    def again(self) -> Path:
+        """Asks the shim of a service to end what runs and start it anew; says why."""
+        return self.path / "again.json"
+
+    @property
     def stdout(self) -> Path:
         """The payload's standard output, untouched."""
         return self.path / "stdout.log"

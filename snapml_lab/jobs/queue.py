@@ -267,6 +267,15 @@ def cancel(ws: Workspace, reference: str, *, grace: float = 10.0) -> Job:
     return job
 
 
+def restart(ws: Workspace, job: Job, why: str) -> None:
+    """Have a running service killed and started anew, after the pause that its falls have earned it.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    replace_json(JobFolder(ws.jobs / job.id).again, {"why": why})
+
+
 def prioritise(ws: Workspace, reference: str, priority: int) -> Job:
     """Change the priority of a queued job.
 

@@ -73,6 +73,7 @@ class Shim:
         self.launch: dict[str, Any] = json.loads(self.folder.launch.read_bytes())
         self.stop_reason: str | None = None
         self.told_to_end = False
+        self.again = ""
         self.kill_at = 0.0
         self.peak = self.told_peak = 0
         self.weighed = self.told_at = self.row_read_at = 0.0
@@ -134,7 +135,8 @@ class Shim:
 
     def _once(self, wake: int) -> dict[str, Any]:
         """Start the payload, keep it to its end, and return how it ended."""
-        self.begun = time.monotonic()
+        self.begun, self.again = time.monotonic(), ""
+        self._asked_again()  # what was asked of another start is no matter of this one
         try:
             payload = self._start()
         except Exception as error:  # whatever it is, it goes into the exit record
@@ -151,10 +153,11 @@ class Shim:
         steady = time.monotonic() - self.begun > _STEADY_SECONDS
         self.failures = 0 if steady else self.failures + 1
         pause = min(_FIRST_PAUSE_SECONDS * 2**self.failures, _LONGEST_PAUSE_SECONDS)
-        how = f"signal {outcome['signal']}" if outcome["signal"] else f"exit code {outcome['exit_code']}"
+        code = f"signal {outcome['signal']}" if outcome["signal"] else f"exit code {outcome['exit_code']}"
+        how = self.again or f"ended with {code}"
         until, told = time.monotonic() + pause, False
         while time.monotonic() < until and self.stop_reason is None:
-            told = told or self._tell_restart(f"ended with {how}; starting again")
+            told = told or self._tell_restart(f"{how}; starting again")
             if (asked := self._asked_to_stop()) is not None:
                 self.stop_reason = asked[0]
             elif self.told_to_end:
@@ -355,6 +358,10 @@ class Shim:
             self._stop(payload, "removed", now)
         elif self.stop_reason is None and deadline is not None and now >= deadline:
             self._stop(payload, "time_limit", now + _GRACE_SECONDS)
+        elif self.launch.get("service") and not self.again and (why := self._asked_again()):
+            self.again = why  # it hangs: to be asked for its end is of no use to it
+            self._keep(STDERR, f"{why}: killed\n".encode())
+            self.containment.end(payload, self.launch["nonce"], self.pipes)
         if self.stop_reason is not None and now >= self.kill_at:
             self.containment.end(payload, self.launch["nonce"], self.pipes)
 
@@ -373,6 +380,18 @@ class Shim:
             return str(request.get("reason", "cancelled")), float(request["grace"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "cancelled", _GRACE_SECONDS
+
+    def _asked_again(self) -> str:
+        """Return why a service is to be started anew, once for each time it was asked; nothing where it was not."""
+        try:
+            why = str(json.loads(self.folder.again.read_bytes())["why"])[:_LONGEST_DETAIL]
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError):
+            why = "asked to start again"
+        with contextlib.suppress(OSError):
+            self.folder.again.unlink()
+        return why
 
     def _stop(self, payload: int, reason: str, kill_at: float) -> None:
         if self.stop_reason is None:

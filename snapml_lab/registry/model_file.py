@@ -88,15 +88,25 @@ def predict(model: Any, frame: "pd.DataFrame", signature: Signature) -> tuple[li
     Raises:
         InvalidInputError: the table lacks a column, or one cannot be read.
     """
+    values, shares = scores(model, frame, signature)
+    return values, None if shares is None else shares.max(axis=1).tolist()
+
+
+def scores(model: Any, frame: "pd.DataFrame", signature: Signature) -> tuple[list[Any], Any]:
+    """Predict every row of a table as :func:`predict` does, with the probabilities of all classes, an array of a row each.
+
+    Raises:
+        InvalidInputError: the table lacks a column, or one cannot be read.
+    """
     rows = matrix(frame, signature)
     given = rows.to_numpy() if signature.array else rows
     with _explaining():
         if signature.classes and hasattr(model, "predict_proba"):
-            probability = model.predict_proba(given)
-            chosen = probability.argmax(axis=1)
-            return [str(model.classes_[i]) for i in chosen], [
-                float(row[i]) for row, i in zip(probability, chosen, strict=True)
-            ]
+            shares = model.predict_proba(given)
+            # An ONNX model may tell only the classes it has just answered with.
+            known = len(model.classes_) == shares.shape[1]
+            kinds = [str(kind) for kind in (model.classes_ if known else signature.classes)]
+            return [kinds[i] for i in shares.argmax(axis=1)], shares
         predicted = model.predict(given)
     if signature.classes:
         return [str(value) for value in predicted], None

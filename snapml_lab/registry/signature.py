@@ -45,6 +45,11 @@ class Signature:
         """The columns a model reads, in its order."""
         return self.order or [*self.numeric, *self.times, *self.categorical]
 
+    def datatype(self, column: str) -> str:
+        """Return how the Open Inference Protocol V2 calls what a column holds: ``FP64`` or ``BYTES``."""
+        numbers = self.types.get(column, "").startswith(("int", "uint", "float", "bool"))
+        return "FP64" if column in self.numeric or numbers else "BYTES"
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)

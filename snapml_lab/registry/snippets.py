@@ -1,13 +1,20 @@
-"""Ready lines to ask a deployment with: the ``openai`` client, ``curl``, and Python alone. Pure.
+"""Ready lines to ask a deployment with: the ``openai`` client, ``curl``, and Python alone. Pure but for :func:`of`.
 
 Names come from people and hubs: each is written as the language writes a text, never pasted into it.
 """
 
+import contextlib
 import json
 import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
+
+from snapml_lab.errors import InvalidInputError, NotFoundError
+from snapml_lab.registry import versions
+from snapml_lab.registry.deployments import Deployment
+from snapml_lab.registry.signature import Signature
+from snapml_lab.workspace import Workspace
 
 KEY = "SNAPML_API_KEY"
 """The environment variable a key is read from: it stands in no notebook."""
@@ -19,6 +26,17 @@ class Snippet(NamedTuple):
     name: str
     language: str
     text: str
+
+
+def of(ws: Workspace, deployment: Deployment, url: str) -> list[Snippet]:
+    """Return how to ask a deployment behind the gateway at ``url``; a model whose version is gone, without its columns."""
+    if deployment.task == "chat":
+        return chat(url, deployment.name)
+    columns: list[tuple[str, str]] = []
+    with contextlib.suppress(NotFoundError, InvalidInputError, TypeError):
+        signature = Signature(**versions.find(ws.ledger, deployment.model).signature)
+        columns = [(name, signature.datatype(name)) for name in signature.columns]
+    return classic(url, deployment.name, columns)
 
 
 def chat(url: str, name: str) -> list[Snippet]:

@@ -27,6 +27,7 @@ _OURS = (
     "nvidia-ml-py",
     "cronsim",
     "cloudpickle",
+    "pyyaml",
     "aiohttp",
     "uvloop",
     "genai-prices",

@@ -17,6 +17,7 @@ from snapml_lab.jobs.model import Job
 from snapml_lab.jobs.tick import tick
 from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Deployment, Target
+from snapml_lab.store.files import try_lock
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace, open_workspace
 
@@ -28,6 +29,8 @@ _log = logging.getLogger("snapml")
 def main(host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT; return 0, or 1 where something could not be started or ended.
 
+    What was killed here together with all that watched over it stands in the ledger as alive: it is ended first.
+
     Args:
         host: the address the gateway listens on.
         port: and the port.
@@ -38,7 +41,12 @@ def main(host: str, port: int) -> int:
         signal.signal(number, lambda *_: told.set())
     ws = open_workspace()
     jobs: list[Job] = []
+    lock = try_lock(ws.root / "standing.lock")
+    if lock is None:
+        _log.error("%s is served already, by another process.", ws.project)
+        return 1
     try:
+        _stop(ws)
         jobs = _start(ws, host, port)
         for job in jobs:
             services.wait_ready(ws, job)
@@ -53,6 +61,7 @@ def main(host: str, port: int) -> int:
         return 1
     finally:
         _stop(ws)
+        os.close(lock)
     return 0
 
 
@@ -82,7 +91,7 @@ def _mend_adapter(path: Path) -> None:
     if said.is_file():
         fields = json.loads(said.read_bytes())
         base = Path(os.path.normpath(path / str(fields["base_model_name_or_path"])))
-        if base.is_dir():
+        if base.is_dir() and str(base) != fields["base_model_name_or_path"]:
             said.write_text(json.dumps({**fields, "base_model_name_or_path": str(base)}, indent=1))
 
 

@@ -8,13 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+import venv
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from snapml_lab.gateway import app
+from snapml_lab.jobs import processes
 from snapml_lab.registry import deployments, providers
 from snapml_lab.registry.providers import Provider
 from snapml_lab.workspace import Workspace
@@ -57,37 +59,77 @@ def boxed(home: Home, tmp_path: Path) -> Path:
     return tmp_path / "elsewhere" / "box"
 
 
-def test_the_folder_answers_a_v2_request_where_it_is_put_and_stops_when_told(boxed: Path):
+@pytest.fixture
+def image(boxed: Path) -> Path:
+    """A Python that has the packages of requirements.txt and no other, as the image has: those that are here, linked."""
+    place = boxed.parent / "image"
+    venv.create(place, symlinks=True)
+    site = next(place.glob("lib/python*/site-packages"))
+    for line in (boxed / "requirements.txt").read_text().split():
+        found = distribution(line.partition("==")[0])
+        for part in {file.parts[0] for file in found.files or () if file.parts[0] != ".."}:
+            (site / part).unlink(missing_ok=True)
+            (site / part).symlink_to(found.locate_file(part))
+    return place / "bin" / "python"
+
+
+class Standing:
+    """The folder, served as the image's command does."""
+
+    def __init__(self, box: Path, python: Path, port: int, host: str) -> None:
+        self.box, self.log = box, box.parent / "log"
+        self.env = {**environment(box, port), "SNAPML_HOST": host, "HOME": "/nowhere"}
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [str(python), "start.py"], cwd=box, env=self.env, stdout=out, stderr=out
+            )
+        until(lambda: b"ready:" in self.log.read_bytes() or self.process.poll() is not None, what="ready")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def living(self) -> list[int]:
+        return [int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and _of(int(pid), self.box)]
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """End all at once, as a container ends that is killed."""
+        until(lambda: [os.kill(pid, signal.SIGKILL) for pid in self.living()] == [], what="all to be gone")
+        self.process.wait(60)
+
+
+def test_the_folder_answers_where_it_is_put_after_a_kill_too_and_stops_when_told(boxed: Path, image: Path):
     port, host = free_port(), "127.0.0.2"  # not the one a gateway listens on where nobody says anything
-    env = {**environment(boxed, port), "SNAPML_HOST": host}
-    log = boxed.parent / "log"
-    with log.open("wb") as out:
-        started = subprocess.Popen([sys.executable, "start.py"], cwd=boxed, env=env, stdout=out, stderr=out)
-    try:
-        until(lambda: b"ready:" in log.read_bytes() or started.poll() is not None, what="ready")
-        assert started.poll() is None, log.read_text()
-        made = subprocess.run(
-            [sys.executable, "-m", "snapml_lab.cli", "keys", "create", "me", "--json"],
-            env=env, capture_output=True, text=True, check=True, timeout=60, cwd=boxed,
-        )  # fmt: skip
-        key = json.loads(made.stdout)["secret"]
-        status, answer = ask(host, port, key, "/v2/models/house/infer")
-        assert status == 200, answer
-        assert answer["outputs"][0]["shape"] == [1]
-        with pytest.raises(ConnectionRefusedError):
-            ask("127.0.0.1", port, key, "/v2/models/house/infer")
-        assert ask(host, port, "wrong", "/v2/models/house/infer")[0] == 401
-    finally:
-        started.send_signal(signal.SIGTERM)
-        code = started.wait(60)
-    assert code == 0, log.read_text()
-    left = [pid for pid in os.listdir("/proc") if pid.isdecimal() and _of(int(pid), boxed)]
-    assert left == []
+    first = Standing(boxed, image, port, host)
+    made = subprocess.run(
+        [str(image), "-m", "snapml_lab.cli", "keys", "create", "me", "--json"],
+        env=first.env, capture_output=True, text=True, check=False, timeout=60, cwd=boxed,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    key = json.loads(made.stdout)["secret"]
+    status, answer = ask(host, port, key, "/v2/models/house/infer")
+    assert status == 200, answer
+    assert answer["outputs"][0]["shape"] == [1]
+    with pytest.raises(ConnectionRefusedError):
+        ask("127.0.0.1", port, key, "/v2/models/house/infer")
+    assert ask(host, port, "wrong", "/v2/models/house/infer")[0] == 401
+    twice = subprocess.run([str(image), "start.py"], env=first.env, cwd=boxed, check=False, timeout=60)
+    assert twice.returncode == 1
+    first.kill()
+    port = free_port()
+    second = Standing(boxed, image, port, host)
+    assert ask(host, port, key, "/v2/models/house/infer")[0] == 200  # with the ledger, and the keys in it
+    assert second.stop() == 0, second.log.read_text()
+    assert second.living() == []
 
 
 def _of(pid: int, box: Path) -> bool:
     try:
-        return str(box).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return (
+            processes.state(pid) not in (None, "Z")
+            and str(box).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        )
     except OSError:
         return False
 

@@ -286,6 +286,7 @@ def check_shape(told: Any) -> dict[str, Any]:
 
 
 CHAT = "/v1/chat/completions"
+NO_KEY = "The API key is missing, unknown, revoked or expired. Make one: snapml keys create NAME"
 BAD = {
     "no such route": ("GET", "/v1/nothing", b"", 404),
     "no such method": ("DELETE", CHAT, b"", 405),
@@ -304,9 +305,6 @@ BAD = {
     "max_tokens that is text": (
         "POST", CHAT, b'{"model": "tuned", "messages": [{"role": "user", "content": "a"}], "max_tokens": "many"}', None,
     ),
-    "a chat model under V2": ("POST", "/v2/models/tuned/infer", b"{}", 404),
-    "no model under V2": ("GET", "/v2/models/nobody", b"", 404),
-    "a path out of V2": ("GET", "/v2/models/..%2f..%2fhealth", b"", 404),
 }  # fmt: skip
 
 
@@ -320,6 +318,24 @@ def test_every_failure_has_openais_form(alive: Lab, what: str) -> None:
     assert got != 500
 
 
+V2: dict[str, tuple[str, str, bytes, str, int]] = {
+    "a chat model": ("POST", "/v2/models/tuned/infer", b"{}", "is a chat model", 404),
+    "no model": ("GET", "/v2/models/nobody", b"", "nobody", 404),
+    "a path that leads out": ("GET", "/v2/models/..%2f..%2fhealth", b"", "health", 404),
+    "no such route": ("POST", "/v2/repository/index", b"{}", "Not Found", 404),
+    "no such method": ("GET", "/v2/models/tuned/infer", b"", "Method Not Allowed", 405),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", V2)
+def test_every_failure_under_v2_has_its_form(alive: Lab, what: str) -> None:
+    method, path, body, word, status = V2[what]
+    got, told, _ = answer(alive, method, path, body)
+    assert (got, list(told)) == (status, ["error"])
+    assert word in told["error"]
+    assert answer(alive, method, path, body, Authorization="")[:2] == (401, {"error": NO_KEY})
+
+
 def test_a_body_beyond_the_limit_is_refused_in_openais_form(alive: Lab) -> None:
     got, told, _ = answer(alive, "POST", CHAT, b'{"model": "' + b"a" * (17 << 20) + b'"}')
     assert got == 413
@@ -327,7 +343,7 @@ def test_a_body_beyond_the_limit_is_refused_in_openais_form(alive: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1/models", CHAT, "/v1/nothing", "/v2/models/tuned", "/health/", "/metrics"]
+    "path", ["/", "/v1/models", CHAT, "/v1/nothing", "/v2models", "/health/", "/metrics"]
 )
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer \xff\xfe", "sk-snapml-x"])
 def test_nothing_but_health_answers_without_a_key(alive: Lab, path: str, given: str) -> None:

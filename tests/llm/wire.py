@@ -107,8 +107,9 @@ class Wire:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
     async def _start(self) -> None:
+        self.gateway = Gateway(self.ws)
         self._runner = web.AppRunner(
-            Gateway(self.ws).application(), shutdown_timeout=0.2, handler_cancellation=True
+            self.gateway.application(), shutdown_timeout=0.2, handler_cancellation=True
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)

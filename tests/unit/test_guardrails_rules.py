@@ -131,9 +131,13 @@ def ask(text):
     return {"messages": [{"role": "user", "content": text}]}
 
 
+def record(ws, deployment, *rest):
+    return capture.Capturer(ws, capture.get(ws, deployment)).record(*rest)
+
+
 def test_what_is_captured_is_redacted_and_for_this_account_alone(ws):
     capture.declare(ws, capture.Settings("a/../b"))
-    assert capture.record(
+    assert record(
         ws,
         "a/../b",
         "r1",
@@ -149,16 +153,16 @@ def test_what_is_captured_is_redacted_and_for_this_account_alone(ws):
     assert folder.parent == ws.root / "captures"
     assert [path.stat().st_mode & 0o777 for path in folder.glob("*.jsonl")] == [0o600]
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert not capture.record(ws, "other", "r1", 1e9, ask("x"), "y")
+    assert not list(capture.place(ws, "other").glob("*"))
 
 
 def test_a_line_that_a_kill_has_torn_is_passed_over_and_the_next_one_stands_alone(ws):
     capture.declare(ws, capture.Settings("d"))
-    capture.record(ws, "d", "r1", 1e9, ask("one"), "1")
+    record(ws, "d", "r1", 1e9, ask("one"), "1")
     (path,) = capture.place(ws, "d").glob("*.jsonl")
     with path.open("ab") as file:
         file.write(b'{"id": "torn", "at"')
-    capture.record(ws, "d", "r2", 1e9, ask("two"), "2")
+    record(ws, "d", "r2", 1e9, ask("two"), "2")
     assert [item.id for item in capture.read(ws, "d")] == ["r2", "r1"]
 
 
@@ -172,16 +176,16 @@ def test_what_is_older_than_its_days_goes_and_what_is_off_stays_for_its_days(ws)
     capture.declare(ws, capture.Settings("d", days=2))
     day = 86_400.0
     for number in range(5):
-        capture.record(ws, "d", f"r{number}", 1e9 + number * day, ask("x"), "y")
+        record(ws, "d", f"r{number}", 1e9 + number * day, ask("x"), "y")
     capture.stop(ws, "d")
-    assert not capture.record(ws, "d", "more", 1e9 + 4 * day, ask("x"), "y")
+    assert not record(ws, "d", "more", 1e9 + 4 * day, ask("x"), "y")
     capture.sweep(ws, 1e9 + 4 * day)
     assert [item.id for item in capture.read(ws, "d")] == ["r4", "r3", "r2"]
 
 
 def test_a_captured_conversation_is_a_chat_record(ws):
     capture.declare(ws, capture.Settings("d", redact=()))
-    capture.record(
+    record(
         ws,
         "d",
         "r",

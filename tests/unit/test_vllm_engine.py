@@ -204,3 +204,26 @@ def test_a_model_that_would_kill_it_on_a_processor_is_refused_before(
         vllm.ENGINE.spec(None, found, found.target)
     (tmp_path / "config.json").write_text(json.dumps({**config, "head_dim": 32}))
     assert vllm.ENGINE.spec(None, found, found.target)["source"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counted", "alive"),
+    [
+        (["1", "2"], True), (["2", "2"], False), ([None, "2"], True), (["2", None], False), ([None, None], False),
+    ],
+)  # fmt: skip
+def test_a_token_of_another_request_is_a_sign_of_life(
+    monkeypatch: pytest.MonkeyPatch, counted: list[str | None], alive: bool
+) -> None:
+    told = iter(counted)
+
+    def ask(_path: Path, method: str, route: str, *_: object, **__: object) -> tuple[int, str]:
+        if method == "POST":
+            raise TimeoutError
+        assert route == "/metrics"
+        number = next(told)
+        return (200, f"vllm:generation_tokens_total {number}\nother 7") if number else (503, "")
+
+    monkeypatch.setattr("snapml_lab.engines.socket_http.ask", ask)
+    target = Target("1", "m@1", "vllm", "m")
+    assert vllm.answers(Path("x"), "m", target, 1.0) is alive
