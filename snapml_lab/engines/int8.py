@@ -51,6 +51,9 @@ def convert(model: Any) -> int:
     class Int8Linear(torch.nn.Module):
         """Multiplies in whole numbers."""
 
+        values: torch.Tensor
+        scale: torch.Tensor
+
         def __init__(self, linear: Any) -> None:
             super().__init__()
             values, scale = quantized(linear.weight)
@@ -103,7 +106,8 @@ def write(source: Path, target: Path) -> int:
     from safetensors.torch import load_file, save_file
 
     target.mkdir(parents=True)
-    files, number = {}, 0
+    files: dict[str, str] = {}
+    number = 0
     for path in sorted(source.iterdir()):
         if (
             path.is_file()
