@@ -5,7 +5,7 @@ Standard library only, for the job shim opens one too; the catalog (TinyDB) is i
 
 import contextlib
 import os
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,8 @@ def open_workspace(start: Path | None = None) -> Workspace:
 
 
 def _refuse_network(root: Path) -> None:
-    kind = _file_system(root)
+    at = next((folder for folder in (root, *root.parents) if folder.exists()), root)
+    kind = _file_system(root, at.stat().st_dev)
     if kind in _NETWORK:
         raise InvalidInputError(
             f"workspace: {root} is on a network file system ({kind}), whose locks SQLite cannot trust.",
@@ -142,8 +143,12 @@ def _refuse_network(root: Path) -> None:
         )
 
 
-def _file_system(path: Path) -> str:
-    """Return the type of the file system that holds ``path`` (Linux: the longest mount point above it)."""
+@lru_cache(maxsize=8)
+def _file_system(path: Path, _device: int) -> str:
+    """Return the type of the file system that holds ``path`` (Linux: the longest mount point above it).
+
+    Remembered while the path is on the same device: the list of mounts may be long.
+    """
     best, kind = "", ""
     with contextlib.suppress(OSError):
         for line in Path("/proc/mounts").read_text("utf-8", "replace").splitlines():

@@ -1,5 +1,6 @@
 """What an engine is: the interface that ``transformers``, ``vllm``, ``predict`` and ``openai`` have in common."""
 
+import functools
 import importlib
 import json
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Engine:
     context: Callable[[Target], int | None] = lambda _: None
 
 
+@functools.cache
 def of(name: str) -> Engine:
     """Return an engine by name; its module imports nothing heavy until it serves.
 

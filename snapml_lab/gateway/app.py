@@ -92,9 +92,9 @@ class Gateway:
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
-        judges = Judges()
-        known = Known(ws, judges.ask)
-        self.desk = Desk(ws, known, Books(ws), Upstream(ws, known), judges=judges)
+        books, judges = Books(ws), Judges()
+        known = Known(ws, judges.ask, books.changes)
+        self.desk = Desk(ws, known, books, Upstream(ws, known), judges=judges)
         self.shadows = Shadows(self.desk)
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
@@ -131,6 +131,7 @@ class Gateway:
         """Ask for a key, and turn what goes wrong into OpenAI's form of error."""
         try:
             if request.path != "/health":
+                self.desk.known.look()
                 scheme, _, text = request.headers.get("Authorization", "").partition(" ")
                 now = clock.now()
                 key = self.desk.known.key(text.strip(), now) if scheme.lower() == "bearer" else None
@@ -302,7 +303,7 @@ class Gateway:
         await self.shadows.close()
         await self.desk.upstream.close()
         self.desk.judges.close()
-        await asyncio.to_thread(self.desk.books.close)
+        await self.desk.books.close()
 
     async def _note(self) -> None:
         """Note each second how far open requests are."""

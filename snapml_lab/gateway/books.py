@@ -1,8 +1,8 @@
 """The books: a row for each request before it is sent, what it can cost held in its budgets, both settled once.
 
-Requests are opened on the event loop, which never waits: where another process is writing, the thread does it. What ended is
-gathered for a moment and settled in one transaction there. A gateway that is killed leaves open rows; the next one settles
-them as estimated, by what was last known of them.
+The event loop writes them itself and waits for nobody: what is to be opened and what has ended meanwhile goes into one
+transaction a turn. Where another process is writing it tries again in a moment, and at last has a thread wait. A gateway that
+is killed leaves open rows; the next one settles them as estimated, by what was last known of them.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from snapml_lab import clock, money
@@ -22,15 +21,18 @@ from snapml_lab.costs.usage import Usage
 from snapml_lab.engines import base
 from snapml_lab.errors import ConflictError, NotFoundError, SnapmlError, StorageError
 from snapml_lab.registry import deployments, providers
-from snapml_lab.store.ledger import Ledger, bump, explained
+from snapml_lab.store.ledger import bump, explained
 from snapml_lab.workspace import Workspace
 
 _GATHER_SECONDS = 0.01
+"""What has ended waits so long for a request that is to be opened, whose transaction it then shares."""
 _CHECKPOINT_SECONDS = 1.0
 _AGAIN_SECONDS = 0.5
-_TRIES = 15
-_MOST_AT_ONCE = 500
-"""Rows of one transaction, so that other writers need not wait long."""
+_TURN_SECONDS = 0.001
+_TURNS = 50
+"""So often the event loop tries to write while another process does, before a thread waits for that."""
+_MOST_AT_ONCE = 100
+"""Rows of one transaction, so that neither other writers nor the event loop wait long."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ _SPEND = (
     "UPDATE budget_spent SET reserved_pico = reserved_pico - held.pico, spent_pico = spent_pico + coalesce(:cost, held.pico)"
     " FROM holds AS held WHERE held.request = :id AND budget_spent.budget = held.budget AND budget_spent.start = held.start"
 )
+_NOTE = "UPDATE requests SET output_tokens = ?, duration_ms = ?, machine_seconds = ? WHERE id = ? AND state = 'open'"
+_USED = "UPDATE api_keys SET last_used_at = ? WHERE id = ?"
 
 
 class Opening(NamedTuple):
@@ -109,195 +113,209 @@ class OverBudgetError(SnapmlError):
     code = "insufficient_quota"
 
 
-@dataclass
 class Books:
-    """The books of one gateway. Methods are for the event loop's thread, but those named ``_…``.
+    """The books of one gateway. For the event loop's thread, but what is said of :meth:`soon`.
 
     Args:
         ws: the workspace.
     """
 
-    ws: Workspace
-    _settled: "queue.SimpleQueue[_Item | None]" = field(default_factory=queue.SimpleQueue)
-    _thread: threading.Thread | None = None
-    _connection: sqlite3.Connection | None = None
-    _closing: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, ws: Workspace) -> None:
+        self.ws = ws
+        self._arriving: list[_Arrival] = []
+        self._ended: list[_Ended] = []
+        self._next: asyncio.Handle | None = None
+        self._in_haste = False
+        self._turns = 0
+        self._unsure = 0
+        self._checked = 0.0
+        self._connection: sqlite3.Connection | None = None
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._worked, name="books", daemon=True)
+        self._closing = threading.Event()
 
     def start(self) -> None:
         """Settle what a gateway before this one left open, and begin."""
-        self._recover()
-        self._thread = threading.Thread(target=self._work, name="books", daemon=True)
+        self.recover()
         self._thread.start()
 
-    def close(self) -> None:
-        """Settle what is waiting, and end; blocks until that is done."""
-        if self._thread is not None:
-            self._closing.set()
-            self._settled.put(None)
-            self._thread.join()
-            self._thread = None
+    async def close(self) -> None:
+        """Settle what is waiting, and end."""
+        if self._next is not None:
+            self._next.cancel()
+        self._hand(self._arriving, self._ended)
+        self._closing.set()
+        self._work.put(None)
+        if self._thread.ident is not None:  # it was begun
+            await asyncio.to_thread(self._thread.join)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    async def open(self, opening: Opening, covers: list[Cover]) -> None:
+    def changes(self) -> int:
+        """Return a number that is another one as soon as anyone else has written to the ledger."""
+        try:
+            (found,) = self._own().execute("PRAGMA data_version").fetchone()
+        except sqlite3.OperationalError:  # busy for a moment, for which this connection does not wait
+            self._unsure -= 1
+            return self._unsure
+        return int(found)
+
+    async def open(self, opening: Opening, covers: list[Cover]) -> asyncio.CancelledError | None:
         """Write a request's row, and hold what it can cost in each budget that covers it: all of it, or nothing.
+
+        A caller who leaves meanwhile leaves when that is decided.
+
+        Returns:
+            What is to be raised then, the row being open.
 
         Raises:
             OverBudgetError: a budget has no room for it.
             SnapmlError: the ledger cannot be written.
         """
-        try:
-            self._open(self._own(), opening, covers)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) and "busy" not in str(error):
-                with explained(self.ws.ledger.path):
-                    raise
-            done = asyncio.get_running_loop().create_future()
-            self._settled.put(_Open(opening, covers, done, asyncio.get_running_loop()))
-            await asyncio.shield(done)
+        arrival, left = _Arrival(opening, covers), None
+        self._arriving.append(arrival)
+        if not self._in_haste:
+            self._in_haste = True
+            self._call(0)
+        while not arrival.decided:
+            try:
+                await arrival.decision()
+            except asyncio.CancelledError as error:
+                left = error
+        if arrival.fault is not None:
+            raise left or arrival.fault
+        return left
 
     def settle(self, identifier: str, settlement: Settlement) -> None:
         """Settle a request for good; done within moments, whatever becomes of the caller."""
-        self._settled.put(_Settle(identifier, settlement))
+        self._end(_Ended(identifier, None, settlement))
 
     def whole(self, opening: Opening, settlement: Settlement) -> None:
         """Record a request that was never sent to an engine."""
-        self._settled.put(_Whole(opening, settlement))
+        self._end(_Ended(opening.id, opening, settlement))
 
     def note(self, progress: list[tuple[int | None, float, float | None, str]]) -> None:
         """Note how far open requests are: (output tokens, milliseconds, machine seconds, id), for who comes after a kill."""
-        self._settled.put(_Note(progress))
+        self.soon(lambda: self._write(_NOTE, progress))
 
     def used(self, key: str, at: float) -> None:
         """Note when a key was used."""
-        self._settled.put(_Used(key, at))
+        self.soon(lambda: self._write(_USED, [(at, key)]))
 
     def soon(self, work: Callable[[], object]) -> None:
         """Have something done in the books' thread, after what is before it."""
-        self._settled.put(_Work(work))
+        self._work.put(work)
 
     def _own(self) -> sqlite3.Connection:
         """Return the event loop's connection: it waits for nobody, and leaves checkpoints, which sync, to the thread."""
         if self._connection is None:
-            connection = sqlite3.connect(
-                self.ws.ledger.path, timeout=0, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite3.connect(self.ws.ledger.path, timeout=0, isolation_level=None)
             for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "wal_autocheckpoint=0"):
                 connection.execute(f"PRAGMA {pragma}")
             self._connection = connection
         return self._connection
 
-    @staticmethod
-    def _open(connection: sqlite3.Connection, opening: Opening, covers: list[Cover]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+    def _end(self, ended: "_Ended") -> None:
+        self._ended.append(ended)
+        if self._next is None:
+            self._call(_GATHER_SECONDS)
+
+    def _call(self, seconds: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        loop = asyncio.get_running_loop()
+        self._next = loop.call_later(seconds, self._turn) if seconds else loop.call_soon(self._turn)
+
+    def _taken(self) -> "tuple[list[_Arrival], list[_Ended]]":
+        """Take what is to be written next."""
+        arriving, self._arriving = self._arriving, []
+        ended, self._ended = self._ended[:_MOST_AT_ONCE], self._ended[_MOST_AT_ONCE:]
+        return arriving, ended
+
+    def _turn(self) -> None:
+        """Write what has come together."""
+        self._next, self._in_haste = None, False
+        arriving, ended = self._taken()
+        faults: Sequence[Exception | None]
         try:
-            connection.execute(_OPEN, opening)
-            for cover in covers:
-                pico = opening.reserved_pico
-                assert pico is not None
-                at = {"budget": cover.budget, "start": cover.start, "pico": pico, "limit": cover.limit}
-                connection.execute(_BEGIN_PERIOD, (cover.budget, cover.start))
-                if not connection.execute(_HOLD, at).rowcount:
-                    raise _over(connection, cover, pico)
-                connection.execute(
-                    "INSERT INTO holds VALUES (?, ?, ?, ?)", (opening.id, cover.budget, cover.start, pico)
-                )
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+            with explained(self.ws.ledger.path):
+                faults = _entered(self._own(), arriving, ended)
+        except ConflictError:
+            self._turns += 1
+            if self._turns < _TURNS:
+                self._arriving, self._ended, self._in_haste = arriving, ended + self._ended, True
+                self._call(_TURN_SECONDS)
+                return
+            self._hand(arriving, ended)
+            arriving, faults = [], []
+        except Exception as error:
+            self._hand([], ended)
+            faults = [error] * len(arriving)
+        for arrival, fault in zip(arriving, faults, strict=True):
+            arrival.decide(fault)
+        self._turns = 0
+        if self._ended and self._next is None:
+            self._call(_TURN_SECONDS)
+        if (now := clock.boot()) - self._checked > _CHECKPOINT_SECONDS:
+            self._checked = now
+            self.soon(self._checkpoint)
 
-    def _work(self) -> None:
-        """Settle, until told to end."""
-        ledger, checked = self.ws.ledger, 0.0
-        waiting: list[_Item] = []
-        going = True
-        while going:
-            item = self._settled.get()
-            deadline = clock.boot() + _GATHER_SECONDS
-            while item is not None:
-                waiting.append(item)
-                left = deadline - clock.boot()
-                if len(waiting) >= _MOST_AT_ONCE or isinstance(item, _Open):
-                    break
-                try:
-                    item = (
-                        self._settled.get(timeout=max(left, 0.0)) if left > 0 else self._settled.get_nowait()
-                    )
-                except queue.Empty:
-                    break
-            going = item is not None
-            self._write(ledger, waiting)
-            waiting = []
-            if clock.boot() - checked > _CHECKPOINT_SECONDS:
-                checked = clock.boot()
-                with contextlib.suppress(sqlite3.Error):
-                    ledger.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        ledger.close()
+    def _hand(self, arriving: "list[_Arrival]", ended: "list[_Ended]") -> None:
+        """Have the thread write, which waits for its turn."""
+        loop = asyncio.get_running_loop()
+        if arriving:
+            self.soon(lambda: self._open(loop, arriving))
+        if ended:
+            self.soon(lambda: self._settle(ended))
 
-    def _write(self, ledger: Ledger, items: "list[_Item]") -> None:
-        """Write what is waiting; where the disk is full or another holds the ledger, once more until it can be written."""
-        while True:
+    def _worked(self) -> None:
+        """Do what is to be done in the thread, until told to end."""
+        while (work := self._work.get()) is not None:
             try:
-                self._record(ledger, items)
-            except (StorageError, ConflictError) as error:
-                _log.warning("settlements wait: %s", error.message)
-                if not self._closing.wait(_AGAIN_SECONDS):
-                    continue
-            break
-        for item in items:
-            if isinstance(item, _Open):
-                self._opened(ledger, item)
-            elif isinstance(item, _Work):
-                try:
-                    item.work()
-                except Exception:
-                    _log.exception("work of the books' thread")
+                work()
+            except Exception:
+                _log.exception("work of the books' thread")
+        self.ws.ledger.close()
 
-    @staticmethod
-    def _record(ledger: Ledger, items: "list[_Item]") -> None:
+    def _open(self, loop: asyncio.AbstractEventLoop, arriving: "list[_Arrival]") -> None:
+        faults: Sequence[Exception | None]
         try:
-            with ledger.write() as connection:
-                shown = any(isinstance(item, _Settle | _Whole) for item in items)
-                revision = bump(connection) if shown else 0
-                for item in items:
-                    _put_down(connection, item, revision)
-        except (StorageError, ConflictError):
-            raise
+            with self.ws.ledger.write() as connection:
+                faults = [_opened(connection, arrival) for arrival in arriving]
+        except Exception as error:
+            faults = [error] * len(arriving)
+        for arrival, fault in zip(arriving, faults, strict=True):
+            loop.call_soon_threadsafe(arrival.decide, fault)
+
+    def _settle(self, ended: "list[_Ended]") -> None:
+        """Settle; where the disk is full or another holds the ledger, once more until it can be written."""
+        try:
+            with self.ws.ledger.write() as connection:
+                _settled(connection, ended)
+        except (StorageError, ConflictError) as error:
+            _log.warning("settlements wait: %s", error.message)
+            if not self._closing.wait(_AGAIN_SECONDS):
+                self.soon(lambda: self._settle(ended))  # behind what was asked meanwhile
         except Exception:
-            ids = [item.id for item in items if isinstance(item, _Settle)]
-            _log.exception("request %s could not be recorded", ", ".join(ids))
+            _log.exception("request %s could not be recorded", ", ".join(item.id for item in ended))
 
-    def _opened(self, ledger: Ledger, item: "_Open") -> None:
-        """Open a request for the event loop, waiting for who writes."""
-        fault: BaseException | None = None
-        try:
-            with ledger.write():
-                pass  # waits for its turn, and wakes a writer that was stopped
-            for _ in range(_TRIES):
-                try:
-                    self._open(ledger.connection, item.opening, item.covers)
-                except sqlite3.OperationalError as error:
-                    if "locked" not in str(error):
-                        raise
-                else:
-                    break
-            else:
-                raise ConflictError("The ledger is busy.", fix="Try again in a moment.")
-        except BaseException as error:
-            fault = error
-        item.loop.call_soon_threadsafe(_tell, item.done, fault)
+    def _write(self, statement: str, rows: list[Any]) -> None:
+        with self.ws.ledger.write() as connection:
+            connection.executemany(statement, rows)
 
-    def _recover(self) -> None:
+    def _checkpoint(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self.ws.ledger.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def recover(self) -> None:
         """Settle, as estimated, what was open when the gateway before this one ended."""
         rows = self.ws.ledger.rows("SELECT * FROM requests WHERE state = 'open'")
         for start in range(0, len(rows), _MOST_AT_ONCE):
             with self.ws.ledger.write() as connection:
                 revision = bump(connection)
                 for row in rows[start : start + _MOST_AT_ONCE]:
-                    _settle(connection, row["id"], self._estimate(row), revision)
+                    _put_down(connection, _Ended(row["id"], None, self._estimate(row)), revision)
 
     def _estimate(self, row: sqlite3.Row) -> Settlement:
         """Say what a request came to whose end nobody saw: what it had written when that was last noted, and all it read."""
@@ -321,67 +339,98 @@ class Books:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Settle:
+class _Arrival:
+    """A request that is to be opened; ``fault`` says why it was not, once that is decided."""
+
+    def __init__(self, opening: Opening, covers: list[Cover]) -> None:
+        self.opening, self.covers = opening, covers
+        self.decided = False
+        self.fault: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def decision(self) -> "asyncio.Future[None]":
+        """Return what to wait for; anew after each interruption."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
+
+    def decide(self, fault: Exception | None) -> None:
+        """Let it go on, or not."""
+        self.decided, self.fault = True, fault
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _Ended(NamedTuple):
+    """A request that has ended; ``opening`` where its row is not written yet."""
+
     id: str
+    opening: Opening | None
     settlement: Settlement
 
 
-@dataclass(frozen=True)
-class _Open:
-    opening: Opening
-    covers: list[Cover]
-    done: "asyncio.Future[None]"
-    loop: asyncio.AbstractEventLoop
+def _entered(
+    connection: sqlite3.Connection, arriving: list[_Arrival], ended: list[_Ended]
+) -> list[OverBudgetError | None]:
+    """Write a turn: all of it, or on any error none. Return why each of those that arrive may not be opened."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _settled(connection, ended)
+        faults = [_opened(connection, arrival) for arrival in arriving]
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return faults
 
 
-@dataclass(frozen=True)
-class _Whole:
-    opening: Opening
-    settlement: Settlement
+def _opened(connection: sqlite3.Connection, arrival: _Arrival) -> OverBudgetError | None:
+    """Open a request inside a transaction, or say why not and leave nothing of it."""
+    opening, covers = arrival.opening, arrival.covers
+    if len(covers) > 1:
+        connection.execute("SAVEPOINT arrival")
+    for cover in covers:
+        at = {
+            "budget": cover.budget,
+            "start": cover.start,
+            "pico": opening.reserved_pico,
+            "limit": cover.limit,
+        }
+        if not connection.execute(_HOLD, at).rowcount:
+            connection.execute(_BEGIN_PERIOD, (cover.budget, cover.start))
+            if not connection.execute(_HOLD, at).rowcount:
+                fault = _over(connection, cover, opening.reserved_pico or 0)
+                if len(covers) > 1:
+                    connection.execute("ROLLBACK TO arrival")
+                    connection.execute("RELEASE arrival")
+                return fault
+    connection.execute(_OPEN, opening)
+    for cover in covers:
+        connection.execute(
+            "INSERT INTO holds VALUES (?, ?, ?, ?)",
+            (opening.id, cover.budget, cover.start, opening.reserved_pico),
+        )
+    if len(covers) > 1:
+        connection.execute("RELEASE arrival")
+    return None
 
 
-@dataclass(frozen=True)
-class _Note:
-    progress: list[tuple[int | None, float, float | None, str]]
+def _settled(connection: sqlite3.Connection, ended: list[_Ended]) -> None:
+    if ended:
+        revision = bump(connection)
+        for item in ended:
+            _put_down(connection, item, revision)
 
 
-@dataclass(frozen=True)
-class _Used:
-    key: str
-    at: float
-
-
-@dataclass(frozen=True)
-class _Work:
-    work: Callable[[], object]
-
-
-_Item = _Settle | _Whole | _Open | _Note | _Used | _Work
-
-
-def _put_down(connection: sqlite3.Connection, item: _Item, revision: int) -> None:
-    match item:
-        case _Settle():
-            _settle(connection, item.id, item.settlement, revision)
-        case _Whole():
-            connection.execute(_OPEN, item.opening)
-            _settle(connection, item.opening.id, item.settlement, revision)
-        case _Note():
-            connection.executemany(
-                "UPDATE requests SET output_tokens = ?, duration_ms = ?, machine_seconds = ? WHERE id = ? AND state = 'open'",
-                item.progress,
-            )
-        case _Used():
-            connection.execute("UPDATE api_keys SET last_used_at = ? WHERE id = ?", (item.at, item.key))
-
-
-def _settle(connection: sqlite3.Connection, identifier: str, settlement: Settlement, revision: int) -> None:
+def _put_down(connection: sqlite3.Connection, item: _Ended, revision: int) -> None:
     """Settle a request that is open: one that was settled is left as it is. An unknown cost takes all that was held."""
-    if connection.execute(_SETTLE, (*settlement, revision, identifier)).rowcount:
-        at: dict[str, Any] = {"id": identifier, "cost": settlement.cost_pico}
+    if item.opening is not None:
+        connection.execute(_OPEN, item.opening)
+    settlement = item.settlement
+    if connection.execute(_SETTLE, (*settlement, revision, item.id)).rowcount:
+        at: dict[str, Any] = {"id": item.id, "cost": settlement.cost_pico}
         if connection.execute(_SPEND, at).rowcount:
-            connection.execute("DELETE FROM holds WHERE request = ?", (identifier,))
+            connection.execute("DELETE FROM holds WHERE request = ?", (item.id,))
 
 
 def _over(connection: sqlite3.Connection, cover: Cover, pico: int) -> OverBudgetError:
@@ -396,12 +445,3 @@ def _over(connection: sqlite3.Connection, cover: Cover, pico: int) -> OverBudget
         f" {money.show(spent)} is spent and {money.show(held)} held for requests under way.",
         fix="Ask for less (max_tokens), wait for the next period, or raise it: snapml budgets set",
     )
-
-
-def _tell(done: "asyncio.Future[None]", fault: BaseException | None) -> None:
-    if done.done():
-        return
-    if fault is None:
-        done.set_result(None)
-    else:
-        done.set_exception(fault)

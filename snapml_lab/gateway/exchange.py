@@ -40,6 +40,7 @@ _LONGEST_ORIGIN = 500
 _BYTES_A_TOKEN = 4
 """English text in common tokenizers (OpenAI, "What are tokens and how to count them"); for what an engine does not tell."""
 _WAKE_SECONDS = 180.0
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _HELD_SECONDS = (60.0, 10.0, 2.0)
 """Where time is what costs and a budget has no room for the longest answer, room for so many seconds is held, and the answer
 cut there."""
@@ -140,8 +141,7 @@ class Exchange:
         }  # fmt: skip
         covers = self._covers(choices)
         if not covers:
-            await self.desk.books.open(self._opening(None), [])
-            self._begin()
+            self._begin(await self.desk.books.open(self._opening(None), []))
             return
         bounds = [bound(item.target) for item in choices]
         fault: OverBudgetError | None = None
@@ -152,14 +152,14 @@ class Exchange:
                 raise self._unbounded(covers[0], rates[most.index(None)])
             try:
                 self.reserved = max(item for item in most if item is not None)
-                await self.desk.books.open(self._opening(self.reserved), covers)
+                left = await self.desk.books.open(self._opening(self.reserved), covers)
             except OverBudgetError as error:
                 fault = fault or error
                 if not timed:
                     break
             else:
                 self.seconds = seconds if timed else self.seconds
-                self._begin()
+                self._begin(left)
                 return
         assert fault is not None
         raise fault
@@ -221,9 +221,12 @@ class Exchange:
         """Return the tokens it read and wrote."""
         return (self.meter.usage.read or 0) + (self.meter.usage.written or 0)
 
-    def _begin(self) -> None:
+    def _begin(self, left: asyncio.CancelledError | None) -> None:
+        """It is open; if the caller left meanwhile, it ends here and is settled as what was never sent."""
         self._opened = True
         self.desk.under_way[self.meter.id] = self
+        if left is not None:
+            raise left
 
     def _covers(self, choices: list[Choice]) -> list[Cover]:
         declared = self.desk.known.budgets()
@@ -352,4 +355,4 @@ def _header(request: web.Request, name: str) -> str | None:
 
 def as_json(fields: Any) -> bytes:
     """Write JSON as it goes over the wire."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(fields).encode("utf-8", "surrogatepass")

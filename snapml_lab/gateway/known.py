@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from snapml_lab.costs import budgets
@@ -21,6 +21,9 @@ from snapml_lab.workspace import Workspace
 _RATE_SECONDS = 60.0
 """A provider's price may depend on the time of day, a GPU's draw on its load."""
 
+_TICK_NS = 100_000_000
+"""Longer than the ticks in which file systems tell time: 4 ms (Linux, "multigrain timestamps"), and more over a network."""
+
 _Stamp = tuple[int, int, int]
 _NONE: _Stamp = (0, 0, 0)
 
@@ -28,21 +31,24 @@ _NONE: _Stamp = (0, 0, 0)
 class Known:
     """Keys, deployments, prices, budgets, policies and providers of a workspace. For one thread.
 
-    A key is as the ledger has it (``PRAGMA data_version`` tells of other processes' commits, in 5 microseconds), a
-    declaration as its file is: a change holds from the next request on.
+    A key is as the ledger has it, a declaration as its file is: a change holds from the next request on.
 
     Args:
         ws: the workspace.
         ask: asks a deployment for a guardrail's judge.
+        changes: returns another number as soon as somebody else has written to the ledger.
     """
 
-    def __init__(self, ws: Workspace, ask: Ask) -> None:
+    def __init__(self, ws: Workspace, ask: Ask, changes: Callable[[], int]) -> None:
         self.ws = ws
         self._ask = ask
+        self._changes = changes
         self._version = -1
+        self._folder = ws.root / "catalog"
+        self._looked: int | None = None
         self._keys: dict[str, Key] = {}
         self._paths = {
-            kind: os.fspath(ws.root / "catalog" / f"{kind}.json")
+            kind: os.fspath(self._folder / f"{kind}.json")
             for kind in (
                 deployments.KIND,
                 "prices",
@@ -55,9 +61,32 @@ class Known:
         self._stamps: dict[str, _Stamp] = {}
         self._held: dict[str, dict[Any, Any]] = {kind: {} for kind in self._paths}
 
+    def look(self) -> None:
+        """Forget the declarations whose file has changed; once at the beginning of a request.
+
+        A file is changed by putting another in its place, which changes the folder: only then are they looked at. A folder that
+        has changed just now may change again without showing it, for its clock ticks.
+        """
+        try:
+            at = os.stat(self._folder).st_mtime_ns
+        except OSError:
+            at = 0
+        if at == self._looked:
+            return
+        for kind, path in self._paths.items():
+            try:
+                found = os.stat(path)
+                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            except OSError:
+                stamp = _NONE
+            if stamp != self._stamps.get(kind):
+                self._stamps[kind] = stamp
+                self._held[kind] = {}
+        self._looked = at if time.time_ns() - at > _TICK_NS else None
+
     def key(self, text: str, now: float) -> Key | None:
         """Return the key a caller showed, if it is good at ``now``."""
-        (version,) = self.ws.ledger.connection.execute("PRAGMA data_version").fetchone()
+        version = self._changes()
         if version != self._version:
             self._version = version
             self._keys.clear()
@@ -75,7 +104,7 @@ class Known:
         Raises:
             NotFoundError: there is none.
         """
-        held = self._of(deployments.KIND)
+        held = self._held[deployments.KIND]
         found: Deployment | None = held.get(name)
         if found is None:
             found = held[name] = deployments.get(self.ws, name)
@@ -83,7 +112,7 @@ class Known:
 
     def rate(self, deployment: Deployment, target: Target) -> Rate:
         """Return what requests to a target cost."""
-        held = self._of("prices")
+        held = self._held["prices"]
         what = (deployment.name, target)
         at, found = held.get(_rated(what), (0.0, None))
         if found is None or time.monotonic() - at > _RATE_SECONDS:
@@ -99,7 +128,7 @@ class Known:
 
     def budgets(self) -> Mapping[str, Mapping[str, Any]]:
         """Return all budgets by name."""
-        held = self._of(budgets.KIND)
+        held = self._held[budgets.KIND]
         if "all" not in held:
             held["all"] = self.ws.catalog.all(budgets.KIND)
         found: Mapping[str, Mapping[str, Any]] = held["all"]
@@ -112,7 +141,7 @@ class Known:
             NotFoundError: there is none.
             InvalidInputError: it cannot be read.
         """
-        held = self._of(policies.KIND)
+        held = self._held[policies.KIND]
         if (policy, judges) not in held:
             held[policy, judges] = Guard(policies.get(self.ws, policy), self._ask if judges else None)
         found: Guard = held[policy, judges]
@@ -120,7 +149,7 @@ class Known:
 
     def captured(self, deployment: str) -> bool:
         """Say whether requests to a deployment are captured."""
-        held = self._of(capture.KIND)
+        held = self._held[capture.KIND]
         if deployment not in held:
             settings = capture.get(self.ws, deployment)
             held[deployment] = settings is not None and settings.on
@@ -132,24 +161,12 @@ class Known:
         Raises:
             NotFoundError: it is not declared.
         """
-        held = self._of(providers.KIND)
+        held = self._held[providers.KIND]
         name = str(target.options.get("provider", ""))
         if name not in held:
             held[name] = providers.get(self.ws, name)
         found: Provider = held[name]
         return found
-
-    def _of(self, kind: str) -> dict[Any, Any]:
-        """Return what is remembered of a kind, if its file has not changed since."""
-        try:
-            found = os.stat(self._paths[kind])
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        except OSError:
-            stamp = _NONE
-        if stamp != self._stamps.get(kind):
-            self._stamps[kind] = stamp
-            self._held[kind] = {}
-        return self._held[kind]
 
 
 def _rated(what: tuple[str, Target]) -> tuple[str, str, str, int]:

@@ -103,7 +103,7 @@ class Upstream:
         if session is None or session.closed:
             path = str(deployments.socket_path(self.ws, name))
             connector = UnixConnector(path, limit=_MOST_AT_ONCE, keepalive_timeout=_KEEP_SECONDS)
-            session = self._session(connector, _CONNECT_SECONDS)
+            session = self._session(connector, _CONNECT_SECONDS, self._trace)
             self._sessions[name] = (session, None)
         return Way(name, session, "http://engine", {}, self.clock(name), local=True)
 
@@ -139,10 +139,10 @@ class Upstream:
             self._sessions[name] = (session, provider)
         return Way(name, session, provider.base_url, _key(provider), self.clock(name), local=False)
 
-    def _session(self, connector: Any, connect: float) -> ClientSession:
+    def _session(self, connector: Any, connect: float, *traces: TraceConfig) -> ClientSession:
         timeout = ClientTimeout(total=None, sock_connect=connect)
         return ClientSession(
-            connector=connector, timeout=timeout, trace_configs=[self._trace], trust_env=False, auto_decompress=True,
+            connector=connector, timeout=timeout, trace_configs=list(traces), trust_env=False, auto_decompress=True,
         )  # fmt: skip
 
 

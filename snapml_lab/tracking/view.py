@@ -66,7 +66,7 @@ class RunView(View):
                 ("started_at", run.started_at), ("ended_at", run.ended_at), ("deleted_at", run.deleted_at),
             )
         }  # fmt: skip
-        fields = {name: value for name, value in vars(run).items() if name in RunView.model_fields}
+        fields = {name: value for name, value in vars(run).items() if name in _OF_A_RUN}
         kept = [ArtifactView(**vars(item)) for item in run.artifacts]
         return cls(**{**fields, **times, "artifacts": kept, **more})
 
@@ -107,6 +107,9 @@ class RunView(View):
             shown,
             self.notebook or self.script or "",
         ]
+
+
+_OF_A_RUN = frozenset(RunView.model_fields)
 
 
 _HEADER = ["id", "kind", "name", "state", "started", "metrics", "notebook"]

@@ -1,5 +1,6 @@
 """What integration tests share: waiting for a fact, marked processes, other accounts, and a Jupyter server."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+from jupyter_client.blocking.client import BlockingKernelClient
 
 from snapml_lab.errors import NotFoundError
 from snapml_lab.jobs import logs, processes, queue
@@ -227,8 +229,20 @@ class Server:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
         try:
             return requests.get(self.url("api"), timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
+
+    @contextlib.contextmanager
+    def kernel(self, identifier: str) -> Iterator[BlockingKernelClient]:
+        """Give a client of a kernel that the server has started, once that answers."""
+        client = BlockingKernelClient()
+        client.load_connection_file(str(self.private / "RUNTIME" / f"kernel-{identifier}.json"))
+        client.start_channels()
+        try:
+            wait_until(lambda: _answers(client), "the kernel")
+            yield client
+        finally:
+            client.stop_channels()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}"
@@ -263,6 +277,14 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.private, ignore_errors=True)
+
+
+def _answers(client: BlockingKernelClient) -> bool:
+    try:
+        client.wait_for_ready(timeout=60)
+    except RuntimeError:  # a heart that beats late on a busy machine is taken for a dead one
+        return False
+    return True
 
 
 def stop_jobs(root: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import requests
-from jupyter_client.blocking.client import BlockingKernelClient
 
 from integration.conftest import Server, stop_jobs
 from integration.test_surfaces import CASES
@@ -111,13 +110,8 @@ def _in_a_kernel_of(server: Server, who: str, code: str) -> str:
     url, head = server.url("api/kernels"), {"Authorization": f"token {who}"}
     kernel = requests.post(url, headers=head, json={"name": "python3"}, timeout=60).json()["id"]
     try:
-        (file,) = (server.private / "RUNTIME").glob(f"kernel-{kernel}.json")
-        client = BlockingKernelClient(connection_file=str(file))
-        client.load_connection_file()
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        content = client.execute_interactive(code, timeout=120, output_hook=lambda _: None)["content"]
-        client.stop_channels()
+        with server.kernel(kernel) as client:
+            content = client.execute_interactive(code, timeout=120, output_hook=lambda _: None)["content"]
         return "" if content["status"] == "ok" else str(content["ename"])
     finally:
         requests.delete(f"{url}/{kernel}", headers=head, timeout=60)

@@ -134,6 +134,9 @@ def test_a_child_survives_in_an_ordinary_account_without_cgroups(ordinary):
         inner, outer = sys.argv[1:]
         ws = open_workspace()
         parent = queue.wait(ws, submit("parent", outer, cpus=0, env={"INNER": inner}), timeout=60)
+        until = time.monotonic() + 60
+        while queue.get(ws, "child").state in ("queued", "starting") and time.monotonic() < until:
+            time.sleep(0.02)
         time.sleep(0.3)
         child = queue.get(ws, "child")
         (ws.project / "go").touch()

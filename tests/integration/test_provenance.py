@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import requests
-from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
 from integration.conftest import Server
@@ -251,19 +250,13 @@ def test_a_notebook_that_was_renamed_while_its_kernel_lived_is_known_by_its_new_
         server.url("api/sessions"), headers=headers, timeout=60,
         json={"path": "work/a.ipynb", "name": "a.ipynb", "type": "notebook", "kernel": {"name": "python3"}},
     ).json()  # fmt: skip
-    client = BlockingKernelClient()
-    client.load_connection_file(str(server.private / "RUNTIME" / f"kernel-{session['kernel']['id']}.json"))
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
+    with server.kernel(session["kernel"]["id"]) as client:
         for before, after in (("work/a.ipynb", "work/b c.ipynb"), ("work", "moved")):
             answer = requests.patch(
                 server.url(f"api/contents/{before}"), headers=headers, json={"path": after}, timeout=60
             )
             assert answer.status_code == 200, answer.text
         client.execute_interactive(f"{IMPORT}\n{RUN}", timeout=60)
-    finally:
-        client.stop_channels()
     assert last(ws).notebook == "moved/b c.ipynb"
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -112,6 +113,55 @@ def test_a_thousand_calls_at_once_at_the_edge_of_a_budget_do_not_overshoot_it(wi
     assert status == 200 or told["error"]["code"] == "insufficient_quota"
 
 
+def test_while_another_writes_to_the_ledger_requests_wait_and_who_leaves_then_owes_nothing(
+    wire: Wire,
+) -> None:
+    budgets.declare(wire.ws, "all", Decimal(1), "total", {})
+    budgets.declare(wire.ws, "mine", Decimal(1), "day", {"key": "wire"})
+    wire.script = whole(completion("one", used(9, 4)))
+    assert (
+        ask_as(wire, wire.key, max_tokens=5)[0] == 200
+    )  # the key and what is declared are known from here on
+    cost = wire.one_row().cost_pico
+    content = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5})
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {wire.key}\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    patient, leaving = (socket.create_connection(("127.0.0.1", wire.port), timeout=60) for _ in range(2))
+    other = sqlite3.connect(wire.ws.ledger.path, isolation_level=None)
+    with contextlib.closing(other), patient, leaving:
+        other.execute("BEGIN IMMEDIATE")
+        for caller in (patient, leaving):
+            caller.sendall((head + content).encode())
+        patient.settimeout(0.5)  # many times what the event loop tries for itself
+        with pytest.raises(TimeoutError):
+            patient.recv(1)
+        leaving.close()
+        time.sleep(0.1)
+        assert len(wire.asked) == 1
+        other.execute("ROLLBACK")
+        patient.settimeout(60)
+        assert patient.recv(100).startswith(b"HTTP/1.1 200")
+    until(lambda: len(wire.rows()) == 3, what="all to be settled")
+    assert len(wire.asked) == 2
+    assert sorted((row.ended, row.cost_pico) for row in wire.rows()) == [
+        ("complete", cost),
+        ("complete", cost),
+        ("hung_up", 0),
+    ]
+    assert spent(wire, "all") == spent(wire, "mine") == (2 * (cost or 0), 0)
+
+
+def test_what_one_of_two_budgets_refuses_is_held_in_neither(wire: Wire) -> None:
+    budgets.declare(wire.ws, "wide", Decimal(1), "total", {})
+    budgets.declare(wire.ws, "narrow", Decimal(0), "total", {"model": NAME})
+    assert ask_as(wire, wire.key, max_tokens=5)[0] == 402
+    assert wire.one_row().cost_pico == 0
+    assert spent(wire, "wide") == spent(wire, "narrow") == (0, 0)
+    assert wire.ws.ledger.row("SELECT count(*) FROM holds")[0] == 0  # type: ignore[index]
+
+
 def test_a_budget_refuses_what_has_no_bound_and_says_what_to_give(wire: Wire) -> None:
     budgets.declare(wire.ws, "small", Decimal(1), "day", {"model": NAME})
     status, told = ask_as(wire, wire.key)
@@ -209,9 +259,7 @@ def test_a_gateway_killed_in_the_middle_is_settled_as_estimated_by_the_next(
     response.hang_up()  # type: ignore[attr-defined]
     assert wire.rows() == []
     for _ in range(2):  # the next one, and one after that
-        books = Books(wire.ws)
-        books.start()
-        books.close()
+        Books(wire.ws).recover()
         (row,) = wire.rows()
         assert (row.usage, row.output_tokens, row.ended, row.status) == ("estimated", 7, "failed", 500)
         assert row.cost_pico == (row.input_tokens or 0) * 3_000_000 + 7 * 15_000_000

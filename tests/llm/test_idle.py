@@ -52,7 +52,7 @@ def ended(home: Home, job: Job) -> bool:
 def test_it_stops_when_it_was_idle_and_not_before_and_one_request_brings_it_back(sleepy):
     home, found, job = sleepy
     now = clock.now()
-    assert idle.stop_idle(home.ws, now + 599, {}) == []
+    assert idle.stop_idle(home.ws, now + 300, {}) == []
     assert idle.stop_idle(home.ws, now + DAY, {"worth": now + DAY - 1}) == []
     assert not idle.asleep(home.ws, found, found.target)
     assert [item.id for item in idle.stop_idle(home.ws, now + DAY, {"worth": now, "other": now + DAY})] == [

@@ -436,9 +436,7 @@ def test_a_settlement_that_cannot_be_written_does_not_take_the_answer_away_and_i
     with wire.ws.ledger.write() as connection:
         connection.execute("ALTER TABLE elsewhere RENAME TO requests")
     assert wire.rows() == []
-    books = Books(wire.ws)  # as the next gateway does
-    books.start()
-    books.close()
+    Books(wire.ws).recover()  # as the next gateway does
     row = wire.one_row(1)
     assert (row.ended, row.usage, row.state) == ("failed", "estimated", "settled")
 

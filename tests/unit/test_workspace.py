@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from disks import SmallDisk
 
+from snapml_lab import workspace
 from snapml_lab.errors import InvalidInputError, StorageError
 from snapml_lab.workspace import Workspace, locate, open_workspace
 
@@ -171,6 +172,7 @@ def mounted(monkeypatch: pytest.MonkeyPatch):
             return "\n".join(lines) if str(path) == "/proc/mounts" else read(path, *more, **options)
 
         monkeypatch.setattr(Path, "read_text", read_text)
+        workspace._file_system.cache_clear()  # what is mounted anew has another device number
 
     return pretend
 
