@@ -7,6 +7,7 @@ guardrails ask no judge, so that none can judge itself.
 
 import asyncio
 import contextvars
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from snapml_lab.errors import ConflictError
+from snapml_lab.errors import ConflictError, SnapmlError
 from snapml_lab.governance.keys import Key
 from snapml_lab.guardrails import whole
 from snapml_lab.registry.asking import Client
@@ -24,6 +25,8 @@ from snapml_lab.tracking.record import Origin
 SECONDS = 30.0
 """All judges of one text together; what they have not said until then blocks it."""
 _AT_ONCE = 32
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -88,6 +91,9 @@ class Judges:
         self._open[secret] = judged
         try:
             identifier, answer = client.chat(whole.asked(deployment, prompt))
+        except SnapmlError as error:
+            _log.warning("the judge %s of request %s: %s", deployment, judged.id, error)
+            raise
         finally:
             del self._open[secret]
         judged.by.append(identifier)
