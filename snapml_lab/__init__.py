@@ -19,7 +19,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 FACE = (
-    "approvals", "approve", "ask", "audit", "autolog", "automl", "budgets", "capture", "cost", "data", "deploy", "endpoints", "env", "eval", "evaluation", "finetune", "guardrails", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "policies", "predict", "prices", "promote", "providers", "queue", "reject", "requests", "roles", "rollout", "run", "runs", "sample", "status", "training", "tune_endpoint", "undeploy",
+    "approvals", "approve", "ask", "audit", "autolog", "automl", "budgets", "capture", "cost", "data", "deploy", "endpoints", "env", "eval", "evaluation", "finetune", "guardrails", "jobs", "keys", "leaderboard", "leases", "merge", "models", "pipeline", "policies", "predict", "prices", "promote", "providers", "queue", "reject", "requests", "roles", "rollout", "run", "runs", "sample", "status", "telemetry", "training", "tune_endpoint", "undeploy",
 )  # fmt: skip
 """The first words of the commands Python has. A subpackage of the same name is imported as ever; what one sees as an
 attribute is the command."""

@@ -50,6 +50,7 @@ MODULES = (
     "schedules",
     "serving",
     "status",
+    "telemetry",
     "tuning",
 )
 """The modules of this package that define commands."""

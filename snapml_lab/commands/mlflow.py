@@ -74,7 +74,9 @@ class ImportedRuns(View):
 
     def _headline(self) -> str:
         counts = {was: sum(run.was == was for run in self.runs) for was in ("added", "updated", "same")}
-        return f"{len(self.runs)} runs: " + ", ".join(f"{number} {was}" for was, number in counts.items())
+        return f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'}: " + ", ".join(
+            f"{number} {was}" for was, number in counts.items()
+        )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         header = ["run", "name", "state", "", "models", "in MLflow"]

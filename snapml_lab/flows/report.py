@@ -199,7 +199,7 @@ def _served(ws: Workspace, job: Job) -> list[Finding]:
             step="", what=f"requests to {total.group}",
             found=f"first token {total.first_token_ms:.0f} ms, {total.tokens_per_second or 0:.0f} tokens/s"
             if total.first_token_ms is not None else "", baseline="", difference="", chance="", seconds=None,
-            recorded=f"{total.requests} requests, {total.input_tokens:,} + {total.output_tokens:,} tokens, "
+            recorded=f"{total.requests} request{'' if total.requests == 1 else 's'}, {total.input_tokens:,} + {total.output_tokens:,} tokens, "
             + money.show(total.pico) + (f" and {total.unknown} unknown" if total.unknown else ""),
         )
         for total in requests.totals(ws.ledger, "deployment", since=job.submitted_at, until=job.ended_at or clock.now())

@@ -23,7 +23,7 @@ from snapml_lab.errors import InvalidInputError, NotAllowedError, NotFoundError,
 from snapml_lab.gateway import inference, openai, priority
 from snapml_lab.gateway.books import Books
 from snapml_lab.gateway.completions import Completions
-from snapml_lab.gateway.exchange import Desk
+from snapml_lab.gateway.exchange import Desk, limited
 from snapml_lab.gateway.inference import Inference
 from snapml_lab.gateway.judging import Judged, Judges
 from snapml_lab.gateway.known import Known
@@ -253,7 +253,7 @@ class Gateway:
             )
         if not key.opens(deployment.name, route):
             return await self._out_of_scope(request, key, f"the model {deployment.name}")
-        self.desk.limits.enter(key)
+        self._enter(request, key, deployment, route)
         return await self.completions.answer(request, key, deployment, route, body, len(content))
 
     async def _v2(
@@ -269,8 +269,20 @@ class Gateway:
                 f"{deployment.name} has no version {version!r}.", fix=f"It serves {deployment.model}."
             )
         if request.method == "POST":
-            self.desk.limits.enter(key)
+            self._enter(request, key, deployment, inference.ROUTE)
         return await answer(request, key, deployment)
+
+    def _enter(self, request: web.Request, key: Key, deployment: Deployment, route: str) -> None:
+        """Let a request in as far as the limits do; one that they keep out is told to a collector, where there is one.
+
+        Raises:
+            LimitedError: a limit is reached for now.
+        """
+        try:
+            self.desk.limits.enter(key)
+        except LimitedError:
+            limited(self.desk, request, key, deployment, route)
+            raise
 
     async def _v2_server(self, _: web.Request) -> web.Response:
         return web.json_response({"name": "snapml", "version": "2", "extensions": []})
@@ -291,6 +303,7 @@ class Gateway:
 
     async def _open(self, _: web.Application) -> None:
         self.desk.books.start()
+        self.desk.telemetry.look()
         loop = asyncio.get_running_loop()
         for work in (self._note, self._idle, self._sweep):
             # Not in the request's context, whose key they would keep.
@@ -304,11 +317,13 @@ class Gateway:
         await self.desk.upstream.close()
         self.desk.judges.close()
         await self.desk.books.close()
+        await asyncio.to_thread(self.desk.telemetry.close)
 
     async def _note(self) -> None:
         """Note each second how far open requests are."""
         while True:
             await asyncio.sleep(_NOTE_SECONDS)
+            self.desk.telemetry.look()
             now = [item.so_far() for item in list(self.desk.under_way.values())]
             if found := [item for item in now if item[1] >= _NOTE_SECONDS * 1000]:
                 self.desk.books.note(found)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import ClientOSError, ClientResponse, ClientTimeout, ServerDisconnectedError, web
 
-from snapml_lab import clock
+from snapml_lab import clock, ids
 from snapml_lab.costs import budgets
 from snapml_lab.costs.budgets import Cover
 from snapml_lab.costs.prices import Rate
@@ -29,6 +29,8 @@ from snapml_lab.gateway.limits import Limits
 from snapml_lab.gateway.metering import Meter
 from snapml_lab.gateway.prometheus import Gauges
 from snapml_lab.gateway.screen import Screen
+from snapml_lab.gateway.semconv import Settled
+from snapml_lab.gateway.telemetry import Telemetry
 from snapml_lab.gateway.upstream import Upstream, Way
 from snapml_lab.governance.keys import Key
 from snapml_lab.registry.deployments import Deployment, Target
@@ -60,6 +62,10 @@ class Desk:
     judges: Judges = field(default_factory=Judges)
     under_way: "dict[str, Exchange]" = field(default_factory=dict)
     asked_at: dict[str, float] = field(default_factory=dict)
+    telemetry: Telemetry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.telemetry = Telemetry(self.ws, self.gauges.spans)
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ class Exchange:
         self._mark: float | None = None
         self._machine: float | None = None
         self._opened = False
+        self._asked: Way | None = None
+        self._parent = desk.telemetry.parent(request.headers)
         desk.asked_at[deployment.name] = self.at
 
     def choices(self) -> list[Choice]:
@@ -166,7 +174,7 @@ class Exchange:
 
     def send_begins(self, choice: Choice, way: Way) -> None:
         """An engine is asked: from here on its time is shared with this request."""
-        self.choice, self.way = choice, way
+        self.choice, self.way, self._asked = choice, way, way
         self.meter.attempts += 1
         self._mark = way.clock.enter()
 
@@ -181,7 +189,9 @@ class Exchange:
     def refuse(self, status: int, why: str) -> None:
         """Record a request that was never sent."""
         self.meter.fail(status)
-        self.desk.books.whole(self._opening(None), self._settlement(0, why))
+        settlement = self._settlement(0, why)
+        self.desk.books.whole(self._opening(None), settlement)
+        self._tell(settlement)
         self._opened = False
 
     def settle(self) -> None:
@@ -195,6 +205,7 @@ class Exchange:
         settlement = self._settlement(cost, price)
         self.desk.books.settle(self.meter.id, settlement)
         self.desk.gauges.settled(self.deployment.name, settlement)
+        self._tell(settlement)
         self.desk.asked_at[self.deployment.name] = clock.now()
 
     def answered_before(self) -> None:
@@ -204,6 +215,7 @@ class Exchange:
         settlement = self._settlement(0, "answered with what was answered before")
         self.desk.books.whole(self._opening(None), settlement)
         self.desk.gauges.settled(self.deployment.name, settlement)
+        self._tell(settlement)
 
     def so_far(self) -> tuple[int | None, float, float | None, str]:
         """Return how far it is: tokens written, milliseconds, machine seconds, its id."""
@@ -220,6 +232,18 @@ class Exchange:
     def tokens(self) -> int:
         """Return the tokens it read and wrote."""
         return (self.meter.usage.read or 0) + (self.meter.usage.written or 0)
+
+    def _tell(self, settlement: Settlement) -> None:
+        """Tell a collector, where there is one."""
+        if self.desk.telemetry.on:
+            target, asked = self.choice.target, self._asked
+            self.desk.telemetry.settled(
+                Settled(
+                    self._opening(None), settlement, (self.key.name, self.key.prefix), target.engine, target.options.get("provider"),
+                    target.source, None if asked is None else asked.name if asked.local else asked.url, self.meter.attempts,
+                    self._parent,
+                )
+            )  # fmt: skip
 
     def _begin(self, left: asyncio.CancelledError | None) -> None:
         """It is open; if the caller left meanwhile, it ends here and is settled as what was never sent."""
@@ -351,6 +375,26 @@ def _header(request: web.Request, name: str) -> str | None:
     """Read one of our own headers, percent-encoded because a notebook's name may hold any character."""
     value = request.headers.get(name)
     return None if value is None else unquote(value)[:_LONGEST_ORIGIN]
+
+
+def limited(desk: Desk, request: web.Request, key: Key, deployment: Deployment, route: str) -> None:
+    """Tell a collector, where there is one, that a limit kept a request out; the books do not have it."""
+    if desk.telemetry.on:
+        target = deployment.target
+        opening = Opening(
+            ids.new(), clock.now(), deployment.name, target.model, route, key.id, key.terms.project, _header(request, _NOTEBOOK),
+            _header(request, _CELL), 0, target.id, None, None,
+        )  # fmt: skip
+        settlement = Settlement(
+            429, "failed", target.id, target.model, None, None, None, None, None, "unknown", None, 0.0, 0,
+            "over a limit: nothing was sent", 0, 0, None, None,
+        )  # fmt: skip
+        desk.telemetry.settled(
+            Settled(
+                opening, settlement, (key.name, key.prefix), target.engine, target.options.get("provider"), target.source, None, 0,
+                desk.telemetry.parent(request.headers),
+            )
+        )  # fmt: skip
 
 
 def as_json(fields: Any) -> bytes:

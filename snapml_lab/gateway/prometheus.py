@@ -35,6 +35,9 @@ class Gauges:
             "snapml_request_seconds", "Time of whole requests", by, buckets=_WHOLE, **made
         )
         self.refused = Counter("snapml_refused", "Requests that were not let in", ["code"], **made)
+        self.spans = Counter(
+            "snapml_telemetry_spans", "Spans for a collector, by what became of them", ["outcome"], **made
+        )
         self._children: dict[tuple[str, ...], Any] = {}
 
     def settled(self, deployment: str, settlement: Settlement) -> None:

@@ -31,12 +31,16 @@ _OURS = (
     "uvloop",
     "genai-prices",
     "prometheus_client",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-http",
 )
 _ENGINES = {
     "predict": ("pandas", "scikit-learn", "skops"), "transformers": ("torch", "transformers[serving]", "peft"), "vllm": (),
     "openai": (),
 }  # fmt: skip
-_OPTIONAL = frozenset({"uvloop", "genai-prices", "nvidia-ml-py"})
+_OPTIONAL = frozenset(
+    {"uvloop", "genai-prices", "nvidia-ml-py", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+)
 _DOCKERFILE = """\
 FROM python:{python}-slim
 ENV PYTHONUNBUFFERED=1 XDG_DATA_HOME=/srv/data SNAPML_HOST=0.0.0.0

@@ -194,6 +194,9 @@ def main() -> int:
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # what a shell starts behind itself has it ignored
     if asked.replay:
         kind, _, number = asked.replay.partition(":")
         turns = [Turn(kind, int(number), 64 * MB)] * asked.times

@@ -89,6 +89,13 @@ CASES = {
     "requests list": {"limit": 3},
     "sample llm": {"steps": 400},
     "training": {"job": "last"},
+    "telemetry off": {},
+    "telemetry set": {
+        "endpoint": "http://localhost:4318",
+        "headers_env": "COLLECTOR_HEADERS",
+        "spans_only": True,
+    },
+    "telemetry show": {},
     "tune-endpoint": {"name": "flowers", "prompts": "orders.jsonl"},
     "tune-endpoint plan": {"name": "flowers", "prompts": "orders.jsonl"},
     "undeploy": {"name": "flowers"},
@@ -265,6 +272,9 @@ MISTAKES = {
     "an engine that serves no such model": ("deploy", {"model": SEARCH, "name": "x", "engine": "vllm"}, "invalid_input"),
     "a provider nobody declared": ("deploy", {"model": "gpt", "provider": "nobody"}, "not_found"),
     "a provider without TLS": ("providers set", {"name": "far", "base_url": "http://api.example.com"}, "invalid_input"),
+    "a collector that is far and without TLS": ("telemetry set", {"endpoint": "http://api.example.com"}, "invalid_input"),
+    "headers where their variable's name is to be": (
+        "telemetry set", {"endpoint": "https://api.example.com", "headers_env": "api-key=x"}, "invalid_input"),
     "no such schedule": ("jobs unschedule", {"name": "nobody"}, "not_found"),
     "no such queue": ("queue resume", {"queue": "nobody"}, "invalid_input"),
     "no such job": ("jobs show", {"job": "nobody"}, "not_found"),

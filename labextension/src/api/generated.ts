@@ -812,6 +812,27 @@ export interface Commands {
     result: Status;
   };
   /**
+   * Send nothing, whatever the gateway's variables say; telemetry set turns it on again.
+   */
+  'telemetry/off': {
+    params: TelemetryOffParams;
+    result: TelemetryView;
+  };
+  /**
+   * Send a span for each request, and figures, to an OpenTelemetry collector (OTLP over HTTP): tokens, cost, time, who asked.
+   */
+  'telemetry/set': {
+    params: TelemetrySetParams;
+    result: TelemetryView;
+  };
+  /**
+   * Show where the gateway sends a span for each request; what became of them is in its /metrics (snapml_telemetry_spans).
+   */
+  'telemetry/show': {
+    params: TelemetryShowParams;
+    result: TelemetryView;
+  };
+  /**
    * Show a training: its loss, its speed and what it learns; while it runs or after.
    */
   training: {
@@ -3307,6 +3328,26 @@ export interface Status {
   version: string;
   workspace: string;
 }
+export interface TelemetryOffParams {}
+/**
+ * Where the gateway sends to.
+ *
+ * ``source`` is ``catalog`` where an address is declared, ``environment`` where OpenTelemetry's variables name it (here, as this
+ * process has them), else ``off``, and ``why`` says why. ``headers_env`` names the variable with the headers; they are never here.
+ */
+export interface TelemetryView {
+  headers_env: string | null;
+  metrics: string | null;
+  source: string;
+  traces: string | null;
+  why: string | null;
+}
+export interface TelemetrySetParams {
+  endpoint?: string | null;
+  headers_env?: string | null;
+  spans_only?: boolean;
+}
+export interface TelemetryShowParams {}
 export interface TrainingParams {
   /**
    * a job: its id, the end of it, its name, or last
