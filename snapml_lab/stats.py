@@ -50,8 +50,6 @@ def corrected_resampled_t(
 
     Source: Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003), eq. 9.
     """
-    from scipy import stats as scipy_stats
-
     folds = len(differences)
     if folds < 2:
         raise ValueError("two folds at least are needed for an interval")
@@ -60,8 +58,8 @@ def corrected_resampled_t(
     error = math.sqrt(variance * (1 / folds + test_fraction / (1 - test_fraction)))
     if error == 0:
         return Comparison(mean, Interval(mean, mean), 1.0 if mean == 0 else 0.0)
-    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, folds - 1)) * error
-    p_value = float(2 * scipy_stats.t.sf(abs(mean) / error, folds - 1))
+    reach = student_reach(confidence, folds - 1) * error
+    p_value = student_p_value(mean / error, folds - 1)
     return Comparison(mean, Interval(mean - reach, mean + reach), p_value)
 
 
@@ -181,8 +179,6 @@ def proportions(
     Source of the interval: Newcombe, "Interval estimation for the difference between independent proportions",
     Statistics in Medicine 17 (1998), method 10.
     """
-    from scipy import stats as scipy_stats
-
     if not trials or not other_trials:
         raise ValueError("trials of both are needed")
     one, other = hits / trials, other_hits / other_trials
@@ -190,8 +186,98 @@ def proportions(
     second = wilson(other_hits, other_trials, confidence=confidence)
     low = one - other - math.hypot(one - first.low, second.high - other)
     high = one - other + math.hypot(first.high - one, other - second.low)
-    table = [[hits, trials - hits], [other_hits, other_trials - other_hits]]
-    return Comparison(one - other, Interval(low, high), float(scipy_stats.fisher_exact(table).pvalue))
+    return Comparison(
+        one - other, Interval(low, high), fisher_p_value(hits, trials, other_hits, other_trials)
+    )
+
+
+def fisher_p_value(hits: int, trials: int, other_hits: int, other_trials: int) -> float:
+    """Return the two-sided p-value of "both proportions are the same", given how many hits there are in all.
+
+    Source: Fisher, "The Logic of Inductive Inference", J. Royal Stat. Soc. 98 (1935): the sum over all tables that are
+    no likelier than the one seen.
+    """
+
+    def ways(chosen: int, of: int) -> float:
+        return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)
+
+    all_hits = hits + other_hits
+    tables = range(max(0, all_hits - other_trials), min(all_hits, trials) + 1)
+    logs = [ways(count, trials) + ways(all_hits - count, other_trials) for count in tables]
+    whole = ways(all_hits, trials + other_trials)
+    seen = logs[hits - tables.start] + _ALIKE
+    return min(1.0, math.fsum(math.exp(log - whole) for log in logs if log <= seen))
+
+
+def student_p_value(t: float, freedom: float) -> float:
+    """Return the two-sided p-value of Student's t, by so many degrees of freedom.
+
+    Source: Abramowitz & Stegun, "Handbook of Mathematical Functions" (1964), 26.7.1 and 26.5.27.
+    """
+    a, b = freedom / 2, 0.5
+    rest = t * t / (freedom + t * t)
+    if rest < (b + 1) / (a + b + 2):  # near 1 the part beyond is known to more digits
+        return 1 - _incomplete_beta(b, a, rest)
+    return _incomplete_beta(a, b, freedom / (freedom + t * t))
+
+
+def student_reach(confidence: float, freedom: float) -> float:
+    """Return the t within which so much of Student's distribution lies, about 0.
+
+    Args:
+        confidence: in (0, 1).
+        freedom: degrees of freedom, more than 0.
+    """
+    low, high = 0.0, 1.0
+    while student_p_value(high, freedom) > 1 - confidence:
+        low, high = high, 2 * high
+    while high - low > _ROUNDING * high:
+        middle = (low + high) / 2
+        if student_p_value(middle, freedom) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+_ROUNDING = 1e-12
+_ALIKE = 1e-7
+"""Logarithms of likelihoods that are this near are of tables as likely, but for rounding."""
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function.
+
+    Source: the continued fraction of DLMF (https://dlmf.nist.gov) 8.17.22, by the method of Lentz as Thompson & Barnett
+    have it, J. Comp. Phys. 64 (1986).
+    """
+    if not 0 < x < 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    tiny = 1e-300
+    c, d, found = 1.0, 0.0, 1.0
+    for step in range(_MOST_STEPS):
+        half = step // 2
+        if step == 0:
+            factor = 1.0
+        elif step % 2 == 0:
+            factor = half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
+        else:
+            factor = -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1))
+        d = 1 / (1 + factor * d or tiny)
+        c = 1 + factor / c or tiny
+        found *= c * d
+        if step and abs(c * d - 1) < _STILL:
+            break
+    return front * (found - 1) / a
+
+
+_MOST_STEPS = 10_000
+_STILL = 1e-15
 
 
 def paired_proportions(pairs: Sequence[tuple[bool, bool]], *, confidence: float = 0.95) -> Comparison:
@@ -239,11 +325,9 @@ class Sample(NamedTuple):
 
 def mean_interval(sample: Sample, *, confidence: float = 0.95) -> Interval | None:
     """Return Student's interval of a mean; None where there are fewer than two numbers."""
-    from scipy import stats as scipy_stats
-
     if sample.size < 2:
         return None
-    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, sample.size - 1))
+    reach = student_reach(confidence, sample.size - 1)
     reach *= math.sqrt(sample.variance / sample.size)
     return Interval(sample.mean - reach, sample.mean + reach)
 
@@ -254,8 +338,6 @@ def welch(one: Sample, other: Sample, *, confidence: float = 0.95) -> Comparison
     Source: Welch, "The generalization of 'Student's' problem when several different population variances are involved",
     Biometrika 34 (1947), with Satterthwaite's degrees of freedom.
     """
-    from scipy import stats as scipy_stats
-
     if one.size < 2 or other.size < 2:
         return None
     difference = one.mean - other.mean
@@ -264,8 +346,8 @@ def welch(one: Sample, other: Sample, *, confidence: float = 0.95) -> Comparison
     if error == 0:
         return Comparison(difference, Interval(difference, difference), 1.0 if difference == 0 else 0.0)
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.size - 1) + parts[1] ** 2 / (other.size - 1))
-    reach = float(scipy_stats.t.ppf((1 + confidence) / 2, freedom)) * error
-    p_value = float(2 * scipy_stats.t.sf(abs(difference) / error, freedom))
+    reach = student_reach(confidence, freedom) * error
+    p_value = student_p_value(difference / error, freedom)
     return Comparison(difference, Interval(difference - reach, difference + reach), p_value)
 
 

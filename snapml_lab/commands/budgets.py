@@ -11,12 +11,14 @@ from pydantic import Field
 from snapml_lab import money
 from snapml_lab.commands.core import command
 from snapml_lab.commands.costs import BudgetLine, Dollars
+from snapml_lab.commands.serving import DeploymentName
 from snapml_lab.commands.types import Completes
 from snapml_lab.costs import budgets, lines
 from snapml_lab.engines import services
 from snapml_lab.errors import ConflictError
 from snapml_lab.governance import keys
 from snapml_lab.governance.roles import Effect
+from snapml_lab.registry import deployments
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed, html_table, text_table
 from snapml_lab.workspace import Workspace, open_workspace
@@ -75,9 +77,18 @@ def set_budget(
 
 
 @command("budgets list", effect=Effect.READ)
-def list_budgets(ws: Workspace) -> BudgetList:
-    """List budgets with what is spent, held for requests under way, and left."""
-    return BudgetList(budgets=[BudgetLine.of(line) for line in lines.lines(ws)])
+def list_budgets(ws: Workspace, *, deployment: DeploymentName | None = None) -> BudgetList:
+    """List budgets with what is spent, held for requests under way, and left.
+
+    Args:
+        deployment: only those that every request to it counts in: for all that is spent, for it, for a model it serves.
+    """
+    found = lines.lines(ws)
+    if deployment is not None:
+        served = deployments.get(ws, deployment)
+        names = {served.name, *(target.model for target in served.targets)}
+        found = [line for line in found if not line.kind or (line.kind == "model" and line.subject in names)]
+    return BudgetList(budgets=[BudgetLine.of(line) for line in found])
 
 
 @command("budgets remove", effect=Effect.ADMIN)

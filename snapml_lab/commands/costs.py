@@ -120,11 +120,17 @@ class ForecastView(View):
 
 
 class BudgetLine(View):
-    """A budget and what its current period has seen, in pico-dollars as text."""
+    """A budget and what its current period has seen, in pico-dollars as text; ``ends_at``: when the next period begins.
+
+    ``scope`` is what it is for in words, ``kind`` (key, notebook, project, model) and ``subject`` the same in parts; empty: all.
+    """
 
     name: str
     period: str
     scope: str
+    kind: str
+    subject: str
+    ends_at: str | None
     limit_pico: str
     spent_pico: str
     reserved_pico: str
@@ -133,9 +139,11 @@ class BudgetLine(View):
     @classmethod
     def of(cls, line: lines.Line, now: float | None = None) -> "BudgetLine":
         """Read a budget."""
-        daily = line.a_day(clock.now() if now is None else now)
+        now = clock.now() if now is None else now
+        daily, ends = line.a_day(now), lines.end(line.period, now)
         return cls(
-            name=line.name, period=line.period, scope=line.scope, limit_pico=str(line.limit), spent_pico=str(line.spent),
+            name=line.name, period=line.period, scope=line.scope, kind=line.kind, subject=line.subject,
+            ends_at=None if ends is None else clock.iso(ends), limit_pico=str(line.limit), spent_pico=str(line.spent),
             reserved_pico=str(line.reserved), daily_pico=None if daily is None else str(daily),
         )  # fmt: skip
 

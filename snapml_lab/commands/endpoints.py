@@ -10,7 +10,7 @@ from pydantic import Field
 from snapml_lab import clock, money
 from snapml_lab.commands.core import command
 from snapml_lab.commands.serving import DeploymentName
-from snapml_lab.commands.types import Completes, Duration, Names
+from snapml_lab.commands.types import Completes, Duration, Names, Patterns
 from snapml_lab.costs import live
 from snapml_lab.engines import base, services
 from snapml_lab.errors import InvalidInputError, NotFoundError
@@ -206,7 +206,8 @@ class EndpointView(View):
     ``state`` is the best of its services', ``stopped`` where it has none; ``url`` is where the gateway answers.
     ``since`` and ``until`` bound the window that ``doing`` and ``series`` are of, in stretches of ``step`` seconds;
     ``whole`` is false where the window had to begin later, for there were more requests than are looked at. ``open``
-    requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known.
+    requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known. ``before`` is the
+    model that stood before the last promotion: what one goes back to.
     """
 
     name: str
@@ -233,6 +234,7 @@ class EndpointView(View):
     series: list[Stretch]
     broken: list[Broken]
     snippets: list[Snippet]
+    before: str | None
 
     def text(self) -> str:
         """A table of what is behind it, then a line a figure, then what went wrong, then how to ask it."""
@@ -351,7 +353,8 @@ def show(ws: Workspace, name: DeploymentName, *, minutes: Minutes = 15) -> Endpo
         name: the deployment.
         minutes: how far back the figures go.
     """
-    deployment = deployments.get(ws, name)
+    course = deployments.course(ws, name)
+    deployment = course.now
     now = clock.now()
     window = live.window(ws.ledger, name, now - minutes * 60.0, now)
     step = 60.0 * max(math.ceil(window.seconds / 60.0 / _MOST_BUCKETS), 1)
@@ -371,6 +374,7 @@ def show(ws: Workspace, name: DeploymentName, *, minutes: Minutes = 15) -> Endpo
         spent_requests=spent.requests, spent_unknown=spent.unknown, series=_series(window, step),
         broken=[_broken(item) for item in live.broken(ws.ledger, name, _MOST_BROKEN)],
         snippets=[] if url is None else _snippets(ws, deployment, url),
+        before=course.earlier[0].model if course.earlier else None,
     )  # fmt: skip
 
 
@@ -549,7 +553,7 @@ class Rules(View):
 @command("endpoints set", effect=Effect.EXECUTE)
 def set_rules(
     ws: Workspace, name: DeploymentName, *, guardrails: Annotated[str, Completes("guardrails")] | None = None,
-    cache: Duration | None = None, fallback: Names | None = None, timeout: Duration | None = None, idle: Duration | None = None,
+    cache: Duration | None = None, fallback: Patterns | None = None, timeout: Duration | None = None, idle: Duration | None = None,
     clear: Names | None = None,
 ) -> Rules:  # fmt: skip
     """Set what the gateway does with requests to a deployment; without options it shows that. It holds from the next request on.

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from snapml_lab import clock, money
 from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.costs import Dollars
-from snapml_lab.commands.types import Duration, Names
+from snapml_lab.commands.types import Patterns, seconds
+from snapml_lab.costs import budgets
 from snapml_lab.errors import InvalidInputError
 from snapml_lab.governance import keys
 from snapml_lab.governance.keys import Terms
@@ -20,7 +21,8 @@ from snapml_lab.workspace import Workspace
 class KeyView(View):
     """A key, its role, what it is good for (None: without a limit), and who made it.
 
-    ``secret`` is its text, there only in the answer to its making; ``limit_pico`` is pico-dollars as text.
+    ``secret`` is its text, there only in the answer to its making. Of ``limit_pico`` are spent ``spent_pico`` and held for
+    requests under way ``reserved_pico``: pico-dollars as text, None without a limit.
     """
 
     id: str
@@ -37,15 +39,18 @@ class KeyView(View):
     tokens_per_minute: int | None
     concurrency: int | None
     limit_pico: str | None
+    spent_pico: str | None
+    reserved_pico: str | None
     project: str | None
     replaces: str | None
     last_used_at: str | None
     secret: str | None
 
     @classmethod
-    def of(cls, key: keys.Key, secret: str | None = None) -> "KeyView":
-        """Read a key of the ledger."""
+    def of(cls, key: keys.Key, secret: str | None = None, used: budgets.Used = budgets.UNUSED) -> "KeyView":
+        """Read a key of the ledger, and what of its limit is used."""
         terms = key.terms
+        spent, reserved = (None, None) if terms.limit_pico is None else map(str, used)
         return cls(
             id=key.id, name=key.name, prefix=key.prefix, role=key.role, actor=key.actor, created_at=clock.iso(key.created_at),
             revoked_at=_at(key.revoked_at), expires_at=_at(terms.expires_at),
@@ -53,7 +58,7 @@ class KeyView(View):
             routes=None if terms.routes is None else list(terms.routes), requests_per_minute=terms.requests_per_minute,
             tokens_per_minute=terms.tokens_per_minute, concurrency=terms.concurrency,
             limit_pico=None if terms.limit_pico is None else str(terms.limit_pico), project=terms.project,
-            replaces=key.replaces, last_used_at=_at(key.last_used_at), secret=secret,
+            spent_pico=spent, reserved_pico=reserved, replaces=key.replaces, last_used_at=_at(key.last_used_at), secret=secret,
         )  # fmt: skip
 
     def text(self) -> str:
@@ -73,7 +78,8 @@ class KeyView(View):
             "until": self.expires_at and self.expires_at[:19], "models": self.models and " ".join(self.models),
             "routes": self.routes and " ".join(self.routes), "requests a minute": self.requests_per_minute,
             "tokens a minute": self.tokens_per_minute, "at once": self.concurrency,
-            "may spend": self.limit_pico and money.show(int(self.limit_pico)), "project": self.project,
+            "may spend": self.limit_pico and money.show(int(self.limit_pico)),
+            "of which it spent": self.spent_pico and money.show(int(self.spent_pico)), "project": self.project,
         }  # fmt: skip
         return [f"{name} {value}" for name, value in told.items() if value is not None]
 
@@ -113,12 +119,23 @@ class KeyList(View):
 
 _HEADER = ["name", "key", "role", "by", "made", "good for", "last used", "revoked"]
 _Count = Annotated[int, Field(ge=1, le=10**9)]
+_YEARS = 10 * 366 * 86_400
+_Life = Annotated[
+    float,
+    BeforeValidator(seconds, json_schema_input_type=float | str),
+    Field(gt=0, le=_YEARS, allow_inf_nan=False, description="seconds, or 12h, 30d, 365d"),
+]
+_Overlap = Annotated[
+    float,
+    BeforeValidator(seconds, json_schema_input_type=float | str),
+    Field(ge=0, le=_YEARS, allow_inf_nan=False, description="seconds, or 1h, 7d; 0: none"),
+]
 
 
 @command("keys create", effect=Effect.ADMIN)
 def create(
-    ws: Workspace, name: str, *, role: Role = Role.DEVELOPER, expires: Duration | None = None, models: Names | None = None,
-    routes: Names | None = None, requests_per_minute: _Count | None = None, tokens_per_minute: _Count | None = None,
+    ws: Workspace, name: str, *, role: Role = Role.DEVELOPER, expires: _Life | None = None, models: Patterns | None = None,
+    routes: Patterns | None = None, requests_per_minute: _Count | None = None, tokens_per_minute: _Count | None = None,
     concurrency: _Count | None = None, limit: Dollars | None = None, project: str | None = None, call: Call,
 ) -> KeyView:  # fmt: skip
     """Make an API key for the gateway; its text is shown this once.
@@ -138,7 +155,7 @@ def create(
     if not name.strip() or len(name) > 100:
         raise InvalidInputError.of("name", name, "1 to 100 characters")
     terms = Terms(
-        None if expires is None else clock.now() + expires, _patterns("models", models), _patterns("routes", routes),
+        None if expires is None else clock.now() + expires, None if models is None else tuple(models), None if routes is None else tuple(routes),
         requests_per_minute, tokens_per_minute, concurrency, None if limit is None else money.to_pico(limit), project,
     )  # fmt: skip
     key, secret = keys.create(ws, name, role=role, actor=call.actor, terms=terms)
@@ -146,12 +163,12 @@ def create(
 
 
 @command("keys rotate", effect=Effect.ADMIN)
-def rotate(ws: Workspace, key: str, *, overlap: Duration = 86_400.0, call: Call) -> KeyView:
+def rotate(ws: Workspace, key: str, *, overlap: _Overlap = 86_400.0, call: Call) -> KeyView:
     """Make a new key on the terms of an old one, which goes on for a while; the new text is shown this once.
 
     Args:
         key: its name, its beginning, or its id.
-        overlap: how long the old one goes on, as 1h; default: a day.
+        overlap: how long the old one goes on, as 1h or 7d; 0: it ends at once; default: a day.
     """
     made, secret = keys.rotate(ws, key, overlap=overlap, actor=call.actor)
     return KeyView.of(made, secret)
@@ -159,8 +176,9 @@ def rotate(ws: Workspace, key: str, *, overlap: Duration = 86_400.0, call: Call)
 
 @command("keys list", effect=Effect.READ)
 def list_keys(ws: Workspace) -> KeyList:
-    """List API keys, without their secrets."""
-    return KeyList(keys=[KeyView.of(key) for key in keys.every(ws)])
+    """List API keys, without their secrets, with what they spent of their limits."""
+    used = budgets.used_by_keys(ws)
+    return KeyList(keys=[KeyView.of(key, used=used.get(key.id, budgets.UNUSED)) for key in keys.every(ws)])
 
 
 @command("keys revoke", effect=Effect.ADMIN)
@@ -170,16 +188,9 @@ def revoke(ws: Workspace, key: str) -> KeyView:
     Args:
         key: its name, its beginning, or its id.
     """
-    return KeyView.of(keys.revoke(ws, key))
+    ended = keys.revoke(ws, key)
+    return KeyView.of(ended, used=budgets.used_by_keys(ws).get(ended.id, budgets.UNUSED))
 
 
 def _at(moment: float | None) -> str | None:
     return None if moment is None else clock.iso(moment)
-
-
-def _patterns(field: str, given: list[str] | None) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    if not given or any(not item.strip() or len(item) > 200 or "\n" in item for item in given):
-        raise InvalidInputError.of(field, given, "names or patterns of at most 200 characters, one at least")
-    return tuple(given)

@@ -136,7 +136,7 @@ def _number(name: str, value: float, *, signed: bool) -> str:
     return f"{sign}{money.show(round(size))}" if name == "cost" else f"{sign}{size:.3g} ms"
 
 
-@command("rollout show", effect=Effect.READ, heavy=True)
+@command("rollout show", effect=Effect.READ)
 def show(ws: Workspace, name: DeploymentName) -> Rollout:
     """Show the models behind a name beside each other, and whether what differs could be chance.
 

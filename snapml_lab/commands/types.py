@@ -45,6 +45,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MIB|GIB|TIB|MB|GB|TB|M|G|T)?", re.IGNORE
 _BYTES = {
     "M": 2**20, "G": 2**30, "T": 2**40, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "MB": 10**6, "GB": 10**9, "TB": 10**12,
 }  # fmt: skip
+_LONGEST_PATTERN = 200
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
@@ -84,6 +85,17 @@ def names(value: object) -> object:
         raise PydanticCustomError(
             "names", "names of variables, separated by commas; {name} is none", {"name": repr(wrong[0])}
         )
+    return list(dict.fromkeys(found))
+
+
+def patterns(value: object) -> object:
+    """Read names or patterns of names separated by commas, given once or several times."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not all(isinstance(item, str) for item in found):
+        raise PydanticCustomError("patterns", "names or patterns, separated by commas")
+    found = [part.strip() for item in found for part in item.split(",") if part.strip()]
+    if not found or any(len(part) > _LONGEST_PATTERN or not part.isprintable() for part in found):
+        raise PydanticCustomError("patterns", "names or patterns of at most 200 characters, one at least")
     return list(dict.fromkeys(found))
 
 
@@ -139,6 +151,11 @@ Names = Annotated[
     list[str],
     BeforeValidator(names, json_schema_input_type=str | list[str]),
     Field(max_length=1000, description="names of variables, separated by commas"),
+]
+Patterns = Annotated[
+    list[str],
+    BeforeValidator(patterns, json_schema_input_type=str | list[str]),
+    Field(max_length=1000, description="names, or patterns as chat*, separated by commas"),
 ]
 QueueName = Annotated[
     str,

@@ -6,7 +6,7 @@ A request holds the most it can cost before it is sent, and what it did cost is 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from snapml_lab import money
 from snapml_lab.costs.lines import SCOPES, start
@@ -18,6 +18,16 @@ KIND = "budgets"
 Period = Literal["day", "week", "month", "total"]
 OF_KEY = "key:"
 """What the budget that is a key's own limit is named by, with the key's id after it."""
+
+
+class Used(NamedTuple):
+    """What a limit has seen, in pico-dollars: spent, and held for requests under way."""
+
+    spent: int
+    reserved: int
+
+
+UNUSED = Used(0, 0)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,14 @@ def covering(
 def pico(fields: Mapping[str, Any]) -> int:
     """Return what a declared budget allows, in pico-dollars."""
     return money.to_pico(Decimal(str(fields["dollars"])))
+
+
+def used_by_keys(ws: Workspace) -> dict[str, Used]:
+    """Return what keys used of their own limits, by their ids; one that was never asked with is left out."""
+    rows = ws.ledger.rows(
+        "SELECT budget, spent_pico, reserved_pico FROM budget_spent WHERE budget GLOB ?", f"{OF_KEY}*"
+    )
+    return {row[0].removeprefix(OF_KEY): Used(int(row[1]), int(row[2])) for row in rows}
 
 
 def declare(ws: Workspace, name: str, dollars: Decimal, period: Period, scope: Mapping[str, str]) -> None:

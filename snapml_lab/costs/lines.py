@@ -19,14 +19,23 @@ SCOPES = ("key", "notebook", "project", "model")
 
 @dataclass(frozen=True)
 class Line:
-    """One budget; amounts in pico-dollars of its current period. ``scope`` is ``""`` for all that is spent."""
+    """One budget; amounts in pico-dollars of its current period.
+
+    ``kind`` is what it is for, one of :data:`SCOPES`, and ``subject`` which of them: both ``""`` for all that is spent.
+    """
 
     name: str
     period: str
-    scope: str
+    kind: str
+    subject: str
     limit: int
     spent: int
     reserved: int
+
+    @property
+    def scope(self) -> str:
+        """What it is for, in words; ``""`` for all."""
+        return f"{self.kind} {self.subject}".strip()
 
     def a_day(self, now: float) -> int | None:
         """Return what it comes to a day; None for one without a period."""
@@ -48,9 +57,16 @@ def _line(ws: Workspace, name: str, fields: Mapping[str, Any], now: float) -> Li
         name,
         start(period, now),
     )
-    scope = next((f"{kind} {fields[kind]}" for kind in SCOPES if fields.get(kind)), "")
+    kind, subject = next(((kind, str(fields[kind])) for kind in SCOPES if fields.get(kind)), ("", ""))
     spent, reserved = (0, 0) if row is None else row
-    return Line(name, period, scope, money.to_pico(Decimal(str(fields["dollars"]))), spent, reserved)
+    return Line(name, period, kind, subject, money.to_pico(Decimal(str(fields["dollars"]))), spent, reserved)
+
+
+def end(period: str, now: float) -> float | None:
+    """Return when the current period ends and the next begins; None for one without an end."""
+    began = datetime.fromtimestamp(start(period, now), UTC)
+    days = {"day": 1, "week": 7, "month": monthrange(began.year, began.month)[1]}.get(period)
+    return None if days is None else (began + timedelta(days=days)).timestamp()
 
 
 def start(period: str, now: float) -> float:

@@ -374,7 +374,11 @@ def _worst(rate: Rate, usage: Usage | None, seconds: float) -> int | None:
 def _header(request: web.Request, name: str) -> str | None:
     """Read one of our own headers, percent-encoded because a notebook's name may hold any character."""
     value = request.headers.get(name)
-    return None if value is None else unquote(value)[:_LONGEST_ORIGIN]
+    if value is None:
+        return None
+    return (
+        unquote(value)[:_LONGEST_ORIGIN].encode("utf-8", "replace").decode()
+    )  # raw bytes come as lone surrogates
 
 
 def limited(desk: Desk, request: web.Request, key: Key, deployment: Deployment, route: str) -> None:

@@ -135,11 +135,9 @@ class _Line:
     def _work(self) -> None:
         priority.fall()
         try:
-            from snapml_lab.gateway import otlp
+            from snapml_lab.gateway.otlp import Sender
 
-            sender = otlp.Sender(
-                self._route, self._most, self._gone, partial(deployments.socket_path, self._ws)
-            )
+            sender = Sender(self._route, self._most, self._gone, partial(deployments.socket_path, self._ws))
             self._give_up = sender.give_up
         except ImportError as error:
             self.broken = True

@@ -43,7 +43,8 @@ _COMPLAINTS = """() => {
   const all = selector => [...ours].flatMap(node => [...node.querySelectorAll(selector)]).filter(seen);
 
   for (const node of all('button, a, input, [role=button], [tabindex]')) {
-    const name = node.getAttribute('aria-label') || node.textContent.trim();
+    const labels = [...(node.labels || [])].map(label => label.textContent).join(' ').trim();
+    const name = node.getAttribute('aria-label') || labels || node.textContent.trim();
     if (!name) complaints.push(`no name: ${node.outerHTML.slice(0, 120)}`);
   }
   for (const node of all('[role=progressbar], [role=meter]')) {

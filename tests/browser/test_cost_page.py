@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from browser.lab import DARK, LIGHT, SECONDS, Lab, Server, serving
 from snapml_lab import clock, ids
-from snapml_lab.costs import prices, requests
+from snapml_lab.costs import budgets, lines, prices, requests
 from snapml_lab.governance import keys
 from snapml_lab.workspace import Workspace
 
@@ -47,6 +47,11 @@ def fill(ws: Workspace) -> None:
             (ids.new(), now - 2 * DAY, now - 2 * DAY, now - 2 * DAY + 1800),
         )
     ws.catalog.change("budgets", "team", lambda _: {"dollars": "45", "period": "month"})
+    with ws.ledger.write() as connection:
+        connection.execute(
+            "INSERT INTO budget_spent (budget, start, spent_pico, reserved_pico) VALUES ('team', ?, ?, ?)",
+            (lines.start("month", now), 37 * DOLLAR, 2 * DOLLAR),
+        )
     ws.catalog.change("budgets", MARKUP, lambda _: {"dollars": "2", "period": "day", "notebook": MARKUP})
 
 
@@ -105,6 +110,64 @@ def test_the_page_shows_days_groups_jobs_and_requests(lab: Lab) -> None:
     assert page.locator("img, b, script").count() == 0
     assert lab.dialogs == []
     portraits(lab, "cost-page")
+
+
+def test_budgets_are_bars_and_set_changed_and_removed_by_keyboard_alone(lab: Lab) -> None:
+    ws = lab.server.ws
+    page = open_page(lab)
+    part = page.get_by_test_id("snapml-budgets")
+    rows = part.get_by_test_id("snapml-budget")
+    expect(rows).to_have_count(2)
+    team = rows.filter(has_text="all requests")
+    expect(team.get_by_test_id("snapml-spent")).to_have_attribute("data-level", "near")
+    for words in (
+        "this month",
+        "$37.00 of $45.00 spent",
+        "$2.00 held",
+        "$6.00 left",
+        "86% used",
+        "begins anew",
+    ):
+        expect(team).to_contain_text(words)
+    expect(rows.filter(has_text="today")).to_contain_text(f"requests of the notebook {MARKUP}")
+
+    part.get_by_test_id("snapml-budget-new").focus()
+    lab.page.keyboard.press("Enter")
+    lab.page.keyboard.type("ann")
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.type("1.10")
+    part.get_by_test_id("snapml-budget-period").select_option("day")
+    part.get_by_test_id("snapml-budget-kind").select_option("key")
+    part.get_by_test_id("snapml-budget-subject").focus()
+    lab.page.keyboard.press("Enter")
+    expect(part.get_by_test_id("snapml-budget-subject-fault")).to_have_text("Say which.")
+    portraits(lab, "cost-page-budgets")
+    part.get_by_test_id("snapml-budget-kind").select_option("")
+    part.get_by_test_id("snapml-budget-dollars").focus()
+    lab.page.keyboard.press("Enter")
+    expect(rows).to_have_count(3)
+    assert ws.catalog.get(budgets.KIND, "ann") == {"dollars": "1.10", "period": "day"}
+    across = page.locator(".snapml-Days-line text")
+    expect(across).to_have_count(2)
+    expect(across.first).to_have_text("ann: $1.10 / day")
+
+    mine = rows.filter(has_text="$1.10")
+    mine.get_by_test_id("snapml-budget-change").focus()
+    lab.page.keyboard.press("Enter")
+    expect(part.get_by_test_id("snapml-budget-dollars")).to_have_value("1.1")
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("1.20")
+    lab.page.keyboard.press("Enter")
+    mine = rows.filter(has_text="$1.20")
+    expect(mine).to_have_count(1)
+    mine.get_by_test_id("snapml-budget-remove").focus()
+    lab.page.keyboard.press("Enter")
+    expect(lab.page.get_by_role("dialog")).to_contain_text("ann will no longer hold anything back.")
+    lab.press_until(".jp-Dialog-button.jp-mod-warn")
+    lab.page.keyboard.press("Enter")
+    expect(rows).to_have_count(2)
+    assert page.locator("img, b, script").count() == 0
+    assert lab.dialogs == []
 
 
 def test_the_chart_is_read_by_keys(lab: Lab) -> None:

@@ -1,5 +1,6 @@
 """The page of an endpoint and that of the keys: live, by keyboard alone, in both themes, and text where there is text."""
 
+import dataclasses
 import http.client
 import json
 import re
@@ -14,13 +15,14 @@ from playwright.sync_api import Locator, expect
 
 from browser.lab import DARK, LIGHT, NARROW, SECONDS, Lab, Server
 from snapml_lab import clock, ids
-from snapml_lab.costs import prices, requests
+from snapml_lab.costs import budgets, lines, prices, requests
 from snapml_lab.engines import services
 from snapml_lab.governance import keys
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import Work
 from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Deployment, Target
+from snapml_lab.serving import rollout
 from snapml_lab.tracking.record import Origin
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -41,7 +43,12 @@ class Story:
 
     def ask(self, content: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        body = {"model": NAME, "messages": [{"role": "user", "content": content}], "stream": True}
+        body = {
+            "model": NAME,
+            "messages": [{"role": "user", "content": content}],
+            "stream": True,
+            "max_tokens": 50,
+        }
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         response = connection.getresponse()
@@ -75,16 +82,16 @@ def story(server: Server) -> Iterator[Story]:
         connection.execute("UPDATE api_keys SET revoked_at = ?", (clock.now(),))
 
 
-def past(server: Server, minutes: int) -> None:
+def past(server: Server, minutes: int, target: str = "r1", model: str = "story@1", pace: float = 1.0) -> None:
     """Have the last minutes hold requests, so that there is something to draw."""
     now = clock.now()
     for minute in range(1, minutes + 1):
         for number in range(3 + (minute * 7) % 5):
             at = now - 60.0 * minute + 5.0 * number
             wrong = (minute, number) in ((4, 1), (5, 0), (9, 2))
-            slow = 1 + 0.3 * (minute % 4)
+            slow = pace * (1 + 0.3 * (minute % 4))
             requests.add(server.ws.ledger, requests.Request(
-                id=ids.new(), at=at, deployment=NAME, model="story@1", route="/v1/chat/completions", api_key="tests",
+                id=ids.new(), at=at, deployment=NAME, target=target, model=model, route="/v1/chat/completions", api_key="tests",
                 notebook=None, cell_id=None, streamed=1, status=429 if wrong else 200,
                 ended="failed" if wrong else "complete", input_tokens=400, cached_tokens=100 + 40 * minute,
                 output_tokens=None if wrong else 120, usage="metered", first_token_ms=None if wrong else 180.0 * slow,
@@ -245,9 +252,124 @@ def test_traffic_that_is_split_is_told_target_by_target(lab: Lab, story: Story) 
     portraits(lab, "endpoint-page-split")
 
 
+def test_a_rollout_is_steered_from_its_page_by_keyboard_alone(lab: Lab, story: Story) -> None:
+    ws = story.server.ws
+    canary = Target("r2", "story@2", "transformers", "inner")
+    deployments.change(ws, NAME, lambda course: rollout.with_canary(course, canary, 10))
+    name = deployments.service_name(NAME, canary)
+    spec = {"socket": str(deployments.socket_path(ws, name))}
+    work = Work(services.ENDPOINT, name, [sys.executable, engine.__file__], spec, cpus=0, service=True)
+    job = queue.submit(ws, work, actor="tester", origin=Origin())
+    past(story.server, 13)
+    past(story.server, 7, "r2", "story@2", pace=1.5)
+    services.wait_ready(ws, job, timeout=READY)
+    lab.open(width=NARROW)
+    page = open_page(lab)
+    part = page.get_by_test_id("snapml-rollout")
+    models = part.get_by_role("region", name="The models beside each other").get_by_role("row")
+    expect(models.nth(1)).to_contain_text(re.compile(r"story@1stands90%\d+"))
+    expect(models.nth(2)).to_contain_text(re.compile(r"story@2canary10%\d+\d\.\d%"))
+    expect(part).to_contain_text("not by chance")
+
+    share = part.get_by_test_id("snapml-rollout-share")
+    expect(share).to_have_value("10")
+    share.focus()
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("200")
+    lab.page.keyboard.press("Enter")
+    expect(part.get_by_test_id("snapml-rollout-share-fault")).to_have_text("1 to 99 percent.")
+    expect(share).to_be_focused()
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("25")
+    expect(part.get_by_test_id("snapml-rollout-shares")).to_have_text("story@2: 25%, story@1: 75%")
+    lab.page.keyboard.press("Enter")
+    expect(page.get_by_test_id("snapml-target").nth(1)).to_contain_text("Share: 25%", timeout=40 * SECONDS)
+    assert [target.share for target in deployments.get(ws, NAME).targets] == [75, 25]
+    expect(models.nth(2)).to_contain_text("25%")
+    portraits(lab, "endpoint-page-rollout")
+
+    promote = part.get_by_test_id("snapml-rollout-promote")
+    promote.focus()
+    lab.page.keyboard.press("Enter")
+    dialog = lab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("story@2 answers all requests from now on. story@1 stops")
+    lab.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert len(deployments.get(ws, NAME).targets) == 2
+
+    promote.focus()
+    lab.page.keyboard.press("Enter")
+    lab.press_until(".jp-Dialog-button.jp-mod-warn")
+    lab.page.keyboard.press("Enter")
+    expect(part).to_contain_text("story@1 stood before.", timeout=60 * SECONDS)
+    expect(page.get_by_test_id("snapml-target")).to_have_count(1)
+    expect(page.get_by_test_id("snapml-target")).to_contain_text("story@2")
+    back = part.get_by_test_id("snapml-rollout-back")
+    expect(back).to_have_attribute("aria-disabled", "false", timeout=60 * SECONDS)
+    assert services.live(ws, services.ENDPOINT, NAME) is None
+    back.focus()
+    lab.page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("story@1 is started, and answers all requests once it is ready.")
+    lab.page.keyboard.press("Escape")
+    assert deployments.get(ws, NAME).target.model == "story@2"
+
+
+def test_a_budget_of_an_endpoint_is_set_warns_and_is_removed_on_its_page(lab: Lab, story: Story) -> None:
+    ws = story.server.ws
+    lab.open(width=NARROW)
+    page = open_page(lab)
+    part = page.get_by_test_id("snapml-budgets")
+    part.get_by_test_id("snapml-budget-new").focus()
+    lab.page.keyboard.press("Enter")
+    expect(part.get_by_test_id("snapml-budget-name")).to_be_focused()
+    lab.page.keyboard.type("ours")
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.type("a lot")
+    lab.page.keyboard.press("Enter")
+    expect(part.get_by_test_id("snapml-budget-dollars-fault")).to_contain_text("Dollars")
+    expect(part.get_by_test_id("snapml-budget-dollars")).to_be_focused()
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("5")
+    lab.page.keyboard.press("Enter")
+    row = part.get_by_test_id("snapml-budget")
+    expect(row).to_contain_text(f"requests to {NAME}")
+    expect(row).to_contain_text("$0.00 of $5.00 spent")
+    assert ws.catalog.get(budgets.KIND, "ours") == {"dollars": "5", "period": "month", "model": NAME}
+
+    assert story.ask("hello") == 200
+    expect(row).to_contain_text(re.compile(r"\$0\.000\d+ of \$5\.00 spent"), timeout=15 * SECONDS)
+    [line] = lines.lines(ws)
+    assert line.spent > 0
+    part.get_by_test_id("snapml-budget-change").focus()
+    lab.page.keyboard.press("Enter")
+    dollars = part.get_by_test_id("snapml-budget-dollars")
+    expect(dollars).to_be_focused()
+    expect(dollars).to_have_value("5")
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type(f"{Decimal(line.spent) * 100 / 85 / 10**12:.12f}")
+    lab.page.keyboard.press("Enter")
+    bar = part.get_by_test_id("snapml-spent")
+    expect(bar).to_have_attribute("data-level", "near")
+    expect(bar).to_contain_text(re.compile("8[45]% used"))
+    budgets.declare(ws, "ours", Decimal(0), "month", {"model": NAME})
+    expect(bar).to_have_attribute("data-level", "full", timeout=15 * SECONDS)
+    expect(bar).to_contain_text("full")
+
+    part.get_by_test_id("snapml-budget-remove").focus()
+    lab.page.keyboard.press("Enter")
+    expect(lab.page.get_by_role("dialog")).to_contain_text("ours will no longer hold anything back.")
+    lab.press_until(".jp-Dialog-button.jp-mod-warn")
+    lab.page.keyboard.press("Enter")
+    expect(row).to_have_count(0)
+    assert ws.catalog.find(budgets.KIND, "ours") is None
+
+
 def test_hostile_names_models_and_keys_are_text_on_the_page(lab: Lab, story: Story) -> None:
     ws = story.server.ws
     deployments.declare(ws, deployments.single(MARKUP, MARKUP, "<i>engine</i>", "chat", "/nowhere"))
+    trial = Target("r2", MARKUP + "@2", "<i>engine</i>", "/nowhere")
+    deployments.change(ws, MARKUP, lambda course: rollout.with_canary(course, trial, 10))
+    budgets.declare(ws, MARKUP, Decimal(1), "day", {"model": MARKUP})
     for ended, status in (("failed", 503), ("complete", 200)):
         requests.add(ws.ledger, requests.Request(
             id=ids.new(), at=clock.now(), deployment=MARKUP, model=MARKUP, route=f"/v1/{MARKUP}", api_key=MARKUP,
@@ -258,7 +380,14 @@ def test_hostile_names_models_and_keys_are_text_on_the_page(lab: Lab, story: Sto
     try:
         lab.open(width=NARROW)
         page = open_page(lab, MARKUP)
-        expect(page.get_by_test_id("snapml-target")).to_contain_text(MARKUP)
+        expect(page.get_by_test_id("snapml-target").first).to_contain_text(MARKUP)
+        expect(page.get_by_test_id("snapml-rollout")).to_contain_text(f"Share of {MARKUP}@2")
+        expect(page.get_by_test_id("snapml-budget")).to_contain_text(f"requests to {MARKUP}")
+        for step in ("snapml-rollout-promote", "snapml-rollout-back", "snapml-budget-remove"):
+            page.get_by_test_id(step).click()
+            expect(lab.page.get_by_role("dialog")).to_contain_text(MARKUP)
+            lab.page.keyboard.press("Escape")
+            expect(lab.page.get_by_role("dialog")).to_have_count(0)
         expect(page.get_by_test_id("snapml-endpoint-broken")).to_contain_text(MARKUP)
         expect(page.get_by_test_id("snapml-code")).to_contain_text("alert('name')")
         portraits(lab, "endpoint-page-hostile")
@@ -268,6 +397,7 @@ def test_hostile_names_models_and_keys_are_text_on_the_page(lab: Lab, story: Sto
         assert lab.dialogs == []
     finally:
         deployments.withdraw(ws, MARKUP)
+        budgets.remove(ws, MARKUP)
 
 
 def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(lab: Lab, story: Story) -> None:
@@ -317,6 +447,76 @@ def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(lab: Lab, story:
     lab.page.keyboard.press("Enter")
     expect(row).to_contain_text("revoked")
     expect(lab.page.locator(".snapml-Page :is(img, b), .jp-Dialog :is(img, b)")).to_have_count(0)
+    assert lab.dialogs == []
+
+
+def test_a_key_gets_limits_tells_what_it_spent_and_is_rotated_by_keyboard_alone(
+    lab: Lab, story: Story
+) -> None:
+    ws = story.server.ws
+    lab.open(width=NARROW)
+    lab.page.get_by_test_id("snapml-gateway-keys").focus()
+    lab.page.keyboard.press("Enter")
+    page = lab.page.get_by_test_id("snapml-keys-page")
+    page.get_by_test_id("snapml-keys-new").focus()
+    lab.page.keyboard.press("Enter")
+    lab.page.keyboard.type(MARKUP)
+    page.get_by_test_id("snapml-key-life").select_option("30d")
+    page.get_by_test_id("snapml-key-more").focus()
+    lab.page.keyboard.press("Enter")
+
+    def fill(*typed: str) -> None:
+        for words in typed:
+            lab.page.keyboard.press("Tab")
+            lab.page.keyboard.type(words)
+
+    fill("story*, <b>x</b>", "/v1/" + "x" * 250, "600", "10,000", "two", "$1", "thesis")
+    lab.page.keyboard.press("Enter")
+    expect(page.get_by_test_id("snapml-key-concurrency-fault")).to_contain_text("A whole number")
+    expect(page.get_by_test_id("snapml-key-concurrency")).to_be_focused()
+    portraits(lab, "keys-page-form")
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("2")
+    lab.page.keyboard.press("Enter")
+    expect(page.get_by_test_id("snapml-key-routes-fault")).to_contain_text("at most 200 characters")
+    expect(page.get_by_test_id("snapml-key-routes")).to_be_focused()
+    lab.page.keyboard.press("Control+a")
+    lab.page.keyboard.type("/v1/*")
+    lab.page.keyboard.press("Enter")
+
+    secret = page.get_by_test_id("snapml-key-secret").locator("code")
+    expect(secret).to_be_focused()
+    old = keys.find(ws, secret.inner_text())
+    assert old is not None
+    assert old.terms.expires_at == pytest.approx(clock.now() + 30 * 86_400, abs=300)
+    assert dataclasses.replace(old.terms, expires_at=None) == keys.Terms(
+        None, ("story*", "<b>x</b>"), ("/v1/*",), 600, 10_000, 2, 10**12, "thesis"
+    )
+    story.key = secret.inner_text()
+    assert story.ask("hello") == 200
+    row = page.get_by_test_id("snapml-key").filter(has_text="thesis")
+    expect(row).to_contain_text("models story*, <b>x</b>; routes /v1/*")
+    expect(row).to_contain_text("600 requests/min, 10,000 tokens/min, 2 at once, $1.00 in all")
+    expect(row.get_by_test_id("snapml-spent")).to_contain_text(
+        re.compile(r"\$0\.000\d+ of \$1\.00 spent"), timeout=15 * SECONDS
+    )
+
+    row.get_by_test_id("snapml-key-rotate").focus()
+    lab.page.keyboard.press("Enter")
+    overlap = page.get_by_test_id("snapml-key-overlap")
+    expect(overlap).to_be_focused()
+    overlap.select_option("1h")
+    lab.press_until("[data-testid='snapml-key-rotate-make']")
+    lab.page.keyboard.press("Enter")
+    expect(secret).not_to_have_text(story.key)
+    new = keys.find(ws, secret.inner_text())
+    still = keys.find(ws, story.key)
+    assert new is not None
+    assert still is not None
+    assert (new.replaces, new.terms.limit_pico) == (old.id, 10**12)
+    assert still.terms.expires_at == pytest.approx(clock.now() + 3600, abs=300)
+    expect(row).to_have_count(2)
+    expect(page.locator("img, b:not(strong)")).to_have_count(0)
     assert lab.dialogs == []
 
 

@@ -621,3 +621,13 @@ def test_metrics_tell_what_the_ledger_tells(wire: Wire) -> None:
     assert 'snapml_tokens_total{bucket="input",deployment="fake"} 4.0' in text
     cost = Decimal(4 * 3 + 5 * 3 + 4 * 15) / 1_000_000
     assert f'snapml_cost_dollars_total{{deployment="fake"}} {float(cost)!r}' in text
+
+
+def test_a_header_of_bytes_that_are_no_text_is_billed_all_the_same(wire: Wire) -> None:
+    wire.script = whole(completion("one", used(9, 4)))
+    content = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "hello"}]})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {wire.key}\r\nContent-Length: {len(content)}\r\n"
+    with socket.create_connection(("127.0.0.1", wire.port), timeout=60) as caller:
+        caller.sendall(head.encode() + b"X-SnapML-Notebook: caf\xe9.ipynb\r\n\r\n" + content.encode())
+        assert caller.recv(100).startswith(b"HTTP/1.1 200")
+    assert wire.one_row().notebook == "caf?.ipynb"

@@ -257,3 +257,20 @@ def test_the_means_compare_as_scipy_s_do():
     interval = wanted.confidence_interval()
     assert found.interval == pytest.approx((interval.low, interval.high))
     assert stats.welch(Sample(1, 1.0, 0.0), sample(one)) is None
+
+
+@given(
+    some.integers(1, 200), some.integers(1, 200), some.floats(0, 1), some.floats(0, 1), some.floats(0.7, 1e5), some.floats(0, 60)
+)  # fmt: skip
+def test_student_s_and_fisher_s_p_values_are_scipy_s(
+    trials: int, other: int, share: float, other_share: float, freedom: float, t: float
+):
+    from scipy import stats as scipy_stats
+
+    hits, other_hits = round(share * trials), round(other_share * other)
+    table = [[hits, trials - hits], [other_hits, other - other_hits]]
+    assert stats.fisher_p_value(hits, trials, other_hits, other) == pytest.approx(
+        scipy_stats.fisher_exact(table).pvalue, rel=1e-6, abs=1e-12
+    )
+    assert stats.student_p_value(t, freedom) == pytest.approx(2 * scipy_stats.t.sf(t, freedom), rel=1e-7)
+    assert stats.student_reach(0.95, freedom) == pytest.approx(scipy_stats.t.ppf(0.975, freedom), rel=1e-7)

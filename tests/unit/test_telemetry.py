@@ -1,16 +1,21 @@
-"""Where spans go, and what one says: pure."""
+"""Where spans go, and what one says."""
 
+import importlib.util
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from snapml_lab.commands import telemetry
-from snapml_lab.errors import InvalidInputError
+from snapml_lab.errors import InvalidInputError, MissingExtraError
 from snapml_lab.gateway import collector, semconv
 from snapml_lab.gateway.books import Opening, Settlement
 from snapml_lab.gateway.collector import Collector
 from snapml_lab.gateway.semconv import Settled
+from snapml_lab.gateway.telemetry import Telemetry
 from snapml_lab.workspace import Workspace
 
 HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://here:4318/"}
@@ -79,6 +84,29 @@ def test_no_secret_of_a_variables_address_is_shown(tmp_path: Path, monkeypatch: 
     shown = telemetry.show(Workspace(tmp_path / ".snapml"))
     assert (shown.source, shown.traces) == ("environment", "https://a.b:99/v1")
     assert "secret" not in shown.text() + shown.html()
+
+
+def test_without_the_packages_the_command_says_what_to_install_and_a_gateway_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = Workspace(tmp_path / ".snapml")
+    monkeypatch.setitem(sys.modules, "snapml_lab.gateway.otlp", None)  # as if an import in it failed
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError) as caught:
+        telemetry.set_telemetry(ws, "http://localhost:4318")
+    assert "snapml-lab[otel]" in caught.value.fix
+    assert collector.get(ws) is None
+
+    collector.declare(ws, Collector("http://localhost:4318"))  # as a catalog that came by git
+    told = Telemetry(ws, Counter("spans", "Spans", ["outcome"], registry=CollectorRegistry()))
+    told.look()
+    deadline = time.monotonic() + 60
+    while told.on:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    told.settled(settled())
+    assert told.parent({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}) is None
+    told.close()
 
 
 def test_headers_are_named_by_their_variable(tmp_path: Path) -> None:

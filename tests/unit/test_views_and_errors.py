@@ -77,7 +77,7 @@ def made(kind: type[View]) -> View:
 _MONEY = {"cost_pico": "1"}
 FIXED = {
     "Answer": _MONEY, "CostRow": _MONEY, "Doing": _MONEY, "EndpointView": {"spent_pico": "1"}, "RequestView": _MONEY,
-    "Stretch": _MONEY, "KeyView": {"limit_pico": "1"},
+    "Stretch": _MONEY, "KeyView": {"limit_pico": "2", "spent_pico": "1", "reserved_pico": "1"},
     "JobCost": _MONEY, "DaySpent": {"requests_pico": "1", "jobs_pico": "1"},
     "ForecastView": {**_MONEY, "low_pico": "1", "high_pico": "1", "daily_pico": "1"},
     "BudgetLine": {"limit_pico": "1", "spent_pico": "1", "reserved_pico": "1", "daily_pico": "1"},

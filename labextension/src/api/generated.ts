@@ -378,7 +378,7 @@ export interface Commands {
     result: KeyView;
   };
   /**
-   * List API keys, without their secrets.
+   * List API keys, without their secrets, with what they spent of their limits.
    */
   'keys/list': {
     params: KeysListParams;
@@ -1078,7 +1078,9 @@ export interface ErrorView {
   fix: string;
   message: string;
 }
-export interface BudgetsListParams {}
+export interface BudgetsListParams {
+  deployment?: string | null;
+}
 /**
  * All budgets with what their current period has seen.
  */
@@ -1086,16 +1088,21 @@ export interface BudgetList {
   budgets: BudgetLine[];
 }
 /**
- * A budget and what its current period has seen, in pico-dollars as text.
+ * A budget and what its current period has seen, in pico-dollars as text; ``ends_at``: when the next period begins.
+ *
+ * ``scope`` is what it is for in words, ``kind`` (key, notebook, project, model) and ``subject`` the same in parts; empty: all.
  */
 export interface BudgetLine {
   daily_pico: string | null;
+  ends_at: string | null;
+  kind: string;
   limit_pico: string;
   name: string;
   period: string;
   reserved_pico: string;
   scope: string;
   spent_pico: string;
+  subject: string;
 }
 export interface BudgetsRemoveParams {
   /**
@@ -1419,9 +1426,11 @@ export interface EndpointsShowParams {
  * ``state`` is the best of its services', ``stopped`` where it has none; ``url`` is where the gateway answers.
  * ``since`` and ``until`` bound the window that ``doing`` and ``series`` are of, in stretches of ``step`` seconds;
  * ``whole`` is false where the window had to begin later, for there were more requests than are looked at. ``open``
- * requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known.
+ * requests are under way. ``spent_pico`` is what all its requests have cost, as far as it is known. ``before`` is the
+ * model that stood before the last promotion: what one goes back to.
  */
 export interface EndpointView {
+  before: string | null;
   broken: Broken[];
   cache_seconds: number | null;
   doing: Doing;
@@ -1930,7 +1939,8 @@ export interface KeysCreateParams {
 /**
  * A key, its role, what it is good for (None: without a limit), and who made it.
  *
- * ``secret`` is its text, there only in the answer to its making; ``limit_pico`` is pico-dollars as text.
+ * ``secret`` is its text, there only in the answer to its making. Of ``limit_pico`` are spent ``spent_pico`` and held for
+ * requests under way ``reserved_pico``: pico-dollars as text, None without a limit.
  */
 export interface KeyView {
   actor: string;
@@ -1946,10 +1956,12 @@ export interface KeyView {
   project: string | null;
   replaces: string | null;
   requests_per_minute: number | null;
+  reserved_pico: string | null;
   revoked_at: string | null;
   role: Role;
   routes: string[] | null;
   secret: string | null;
+  spent_pico: string | null;
   tokens_per_minute: number | null;
 }
 export interface KeysListParams {}
@@ -1965,7 +1977,7 @@ export interface KeysRevokeParams {
 export interface KeysRotateParams {
   key: string;
   /**
-   * seconds, or 90s, 10m, 2h
+   * seconds, or 1h, 7d; 0: none
    */
   overlap?: number | string;
 }

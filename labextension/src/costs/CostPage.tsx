@@ -3,7 +3,6 @@
 
 import React from 'react';
 import type {
-  BudgetLine,
   Costs,
   ForecastView,
   JobCosts,
@@ -16,6 +15,7 @@ import { Choices } from '../sections/Choices.js';
 import { useSection } from '../sections/context.js';
 import { Line } from '../sections/Line.js';
 import { formatCount, formatLatency, formatTime } from '../sections/words.js';
+import { Budgets } from './Budgets.js';
 import { csvOf } from './csv.js';
 import { DayChart } from './DayChart.js';
 import { formatCost, formatMoney } from './money.js';
@@ -64,10 +64,8 @@ export function CostPage(props: CostPageProps): React.JSX.Element {
       <Part title={trans.__('By day')} testid="snapml-cost-by-day">
         <DayChart costs={days} />
         <Told forecast={days.forecast ?? null} />
-        {(days.budgets ?? []).length > 0 && (
-          <Budgets budgets={days.budgets ?? []} />
-        )}
       </Part>
+      <Budgets budgets={days.budgets ?? []} deployment={null} />
       <Part
         title={trans.__('Added up')}
         aside={
@@ -195,45 +193,6 @@ function Told(props: { forecast: ForecastView | null }): React.JSX.Element {
             forecast.days
           )}
     </p>
-  );
-}
-
-function Budgets(props: { budgets: readonly BudgetLine[] }): React.JSX.Element {
-  const { trans } = useSection();
-  const amount = (pico: string): string => formatMoney(BigInt(pico));
-  return (
-    <Table
-      label={trans.__('Budgets')}
-      numbers
-      words={[1, 2]}
-      head={[
-        trans.__('Budget'),
-        trans.__('Period'),
-        trans.__('For'),
-        trans.__('Limit'),
-        trans.__('Spent'),
-        trans.__('Held'),
-        trans.__('Left')
-      ]}
-      rows={props.budgets.map(budget => {
-        const left =
-          BigInt(budget.limit_pico) -
-          BigInt(budget.spent_pico) -
-          BigInt(budget.reserved_pico);
-        return {
-          key: budget.name,
-          cells: [
-            budget.name,
-            budget.period,
-            budget.scope || trans.__('all'),
-            amount(budget.limit_pico),
-            amount(budget.spent_pico),
-            amount(budget.reserved_pico),
-            formatMoney(left > 0n ? left : 0n)
-          ]
-        };
-      })}
-    />
   );
 }
 

@@ -1,11 +1,11 @@
 // Costs by day, drawn in the theme's colours. What a column holds is told beside its day, to the pointer and to the keys.
 
 import React, { useState } from 'react';
-import type { Costs } from '../api/generated.js';
+import type { BudgetLine, Costs } from '../api/generated.js';
 import { formatNumber, place, type Span, ticks } from '../charts/scale.js';
 import { useWidth } from '../charts/useWidth.js';
 import { useSection } from '../sections/context.js';
-import { type Column, layOut } from './days.js';
+import { apart, type Column, layOut } from './days.js';
 import { formatMoney } from './money.js';
 
 const HEIGHT = 220;
@@ -18,6 +18,13 @@ const GAP = 2;
 const THINNEST = 1;
 /** Pixels a day's name takes. */
 const NAME = 48;
+/** Pixels a line's words stand above it, and from those of another. */
+const ABOVE = 4;
+const LINE = 13;
+/** Pixels from which on there is room for a budget's limit a day, too. */
+const WIDE = 420;
+/** Letters of a budget's name that there is room for. */
+const LETTERS = 24;
 
 export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
   const { trans } = useSection();
@@ -41,6 +48,10 @@ export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
     }
   };
   const each = Math.max(1, Math.ceil(NAME / step));
+  const words = apart(
+    lines.map(({ value }) => y(value) - ABOVE),
+    LINE
+  );
   return (
     <div className="snapml-Days" ref={frame}>
       {width > 0 && (
@@ -114,11 +125,11 @@ export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
                 </g>
               );
             })}
-            {lines.map(({ name, budget, value }) => (
+            {lines.map(({ name, budget, value }, index) => (
               <g key={name} className="snapml-Days-line">
                 <line x1={LEFT} x2={right} y1={y(value)} y2={y(value)} />
-                <text x={right} y={y(value) - 4} textAnchor="end">
-                  {`${name}: ${formatMoney(BigInt(budget.limit_pico))} / ${budget.period}`}
+                <text x={right} y={words[index]} textAnchor="end">
+                  {acrossText(name, budget, width >= WIDE)}
                 </text>
               </g>
             ))}
@@ -137,6 +148,16 @@ export function DayChart({ costs }: { costs: Costs }): React.JSX.Element {
       </div>
     </div>
   );
+}
+
+/** A budget in the chart: its limit, and what that is a day where its period is another. */
+function acrossText(name: string, budget: BudgetLine, wide: boolean): string {
+  const { period, limit_pico, daily_pico } = budget;
+  const short = name.length > LETTERS ? `${name.slice(0, LETTERS)}…` : name;
+  const limit = `${short}: ${formatMoney(BigInt(limit_pico))} / ${period}`;
+  return !wide || period === 'day' || daily_pico === null
+    ? limit
+    : `${limit} = ${formatMoney(BigInt(daily_pico))} / day`;
 }
 
 function Legend(props: {

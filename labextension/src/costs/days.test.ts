@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { BudgetLine, ForecastView } from '../api/generated.js';
-import { layOut } from './days.js';
+import { apart, layOut } from './days.js';
+import { budget as declared } from './sample.js';
 
 const day = (name: string, requests: string, jobs = '0') => ({
   day: name,
@@ -19,16 +20,13 @@ const FORECAST: ForecastView = {
   by_weekday: false
 };
 
-const budget = (changes: Partial<BudgetLine>): BudgetLine => ({
-  name: 'team',
-  period: 'day',
-  scope: '',
-  limit_pico: '2000000000000',
-  spent_pico: '0',
-  reserved_pico: '0',
-  daily_pico: '2000000000000',
-  ...changes
-});
+const budget = (changes: Partial<BudgetLine>): BudgetLine =>
+  declared({
+    period: 'day',
+    limit_pico: '2000000000000',
+    daily_pico: '2000000000000',
+    ...changes
+  });
 
 describe('the columns', () => {
   it('are of the days seen, and of those expected to the end of the month', () => {
@@ -89,5 +87,11 @@ describe('the lines', () => {
 
   it('leave out what would flatten all columns', () => {
     assert.deepEqual(names([budget({ daily_pico: '4000000000000' })]), []);
+  });
+
+  it('have words that do not cover each other', () => {
+    assert.deepEqual(apart([100, 50, 95], 13), [100, 50, 87]);
+    assert.deepEqual(apart([100, 98, 96], 13), [100, 87, 74]);
+    assert.deepEqual(apart([], 13), []);
   });
 });

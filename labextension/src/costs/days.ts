@@ -69,6 +69,17 @@ export function layOut(
   return { columns, lines: near, top: top > 0 ? top * ROOM : 1 };
 }
 
+/** Where words stand that would be at these heights, each at least so far above the one below it. */
+export function apart(heights: readonly number[], least: number): number[] {
+  const found = [...heights];
+  const upwards = heights.map((_, index) => index);
+  upwards.sort((a, b) => heights[b] - heights[a]);
+  upwards.slice(1).forEach((index, place) => {
+    found[index] = Math.min(found[index], found[upwards[place]] - least);
+  });
+  return found;
+}
+
 function dollars(pico: string): number {
   return Number(BigInt(pico)) / DOLLAR;
 }

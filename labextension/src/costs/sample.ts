@@ -1,6 +1,6 @@
-// A group of requests for tests.
+// A group of requests and a budget, for tests.
 
-import type { CostRow } from '../api/generated.js';
+import type { BudgetLine, CostRow } from '../api/generated.js';
 
 export function row(group: string, changes: Partial<CostRow> = {}): CostRow {
   return {
@@ -21,6 +21,22 @@ export function row(group: string, changes: Partial<CostRow> = {}): CostRow {
     tokens_per_second: null,
     notebook: null,
     cell_id: null,
+    ...changes
+  };
+}
+
+export function budget(changes: Partial<BudgetLine> = {}): BudgetLine {
+  return {
+    name: 'team',
+    period: 'month',
+    scope: '',
+    kind: '',
+    subject: '',
+    ends_at: null,
+    limit_pico: '0',
+    spent_pico: '0',
+    reserved_pico: '0',
+    daily_pico: null,
     ...changes
   };
 }

@@ -2,12 +2,15 @@
 
 import React, { useId, useState } from 'react';
 import type {
+  BudgetLine,
   Broken,
   EndpointView,
   Replica,
+  Rollout,
   Served
 } from '../api/generated.js';
 import { SmallChart } from '../charts/SmallChart.js';
+import { Budgets } from '../costs/Budgets.js';
 import { STATE_ICONS } from '../icons.js';
 import { Log } from '../log/Log.js';
 import { LogButton } from '../log/LogButton.js';
@@ -39,6 +42,7 @@ import {
 } from './figures.js';
 import type { Held } from './memory.js';
 import { address, known } from './reconcile.js';
+import { RolloutPart } from './RolloutPart.js';
 
 const MIB = 1024 * 1024;
 /** How a model version is named; what else is served has no page. */
@@ -51,6 +55,10 @@ export interface EndpointPageProps {
   endpoint: EndpointView;
   /** What its services held since the page was opened. */
   held: readonly Held[];
+  /** Its models beside each other; null until that was read, or where there is but one. */
+  rollout: Rollout | null;
+  /** Those that count all requests to it; null until they were read. */
+  budgets: readonly BudgetLine[] | null;
   back: Back;
   onBack: (back: Back) => void;
   onStop: () => void;
@@ -58,7 +66,7 @@ export interface EndpointPageProps {
 }
 
 export function EndpointPage(props: EndpointPageProps): React.JSX.Element {
-  const { endpoint, held, back, onBack } = props;
+  const { endpoint, held, rollout, budgets, back, onBack } = props;
   const { trans } = useSection();
   const ago = (minutes: Back): string =>
     minutes === '15'
@@ -116,6 +124,10 @@ export function EndpointPage(props: EndpointPageProps): React.JSX.Element {
           ))}
         </ul>
       </Part>
+      <RolloutPart endpoint={endpoint} rollout={rollout} />
+      {budgets !== null && (
+        <Budgets budgets={budgets} deployment={endpoint.name} />
+      )}
       {endpoint.broken.length > 0 && (
         <Part
           title={trans.__('What went wrong last')}

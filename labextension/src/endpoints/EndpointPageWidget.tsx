@@ -20,6 +20,8 @@ export class EndpointPageWidget extends PageWidget<'endpoints/show'> {
       { name: endpoint, minutes: 15 },
       'snapml-endpoint-page'
     );
+    this.budgets = this.beside('budgets/list', { deployment: endpoint });
+    this.rollout = this.beside('rollout/show', { name: endpoint });
     this.query.changed.connect(this.onAnswer);
   }
 
@@ -32,6 +34,8 @@ export class EndpointPageWidget extends PageWidget<'endpoints/show'> {
       <EndpointPage
         endpoint={value}
         held={this.held}
+        rollout={this.rollout.value}
+        budgets={this.budgets.value?.budgets ?? null}
         back={this.back}
         onBack={this.onBack}
         onStop={this.onStop}
@@ -40,11 +44,25 @@ export class EndpointPageWidget extends PageWidget<'endpoints/show'> {
     );
   }
 
+  protected override seen(visible: boolean): void {
+    super.seen(visible);
+    this.follow();
+  }
+
+  /** Models are compared where there are several. */
+  private follow(): void {
+    const several = (this.query.value?.targets.length ?? 0) > 1;
+    this.rollout.awake = this.isVisible && several;
+  }
+
+  private readonly budgets;
+  private readonly rollout;
   private back: Back = '15';
   private held: readonly Held[] = [];
 
   private readonly onAnswer = (): void => {
     const { value } = this.query;
+    this.follow();
     if (value !== null) {
       this.held = remember(
         this.held,

@@ -1,9 +1,10 @@
 // The command `snapml:stop-endpoint`.
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { toProblem } from '../api/errors.js';
+import { confirmed } from '../pages/confirmed.js';
 import { CommandIDs } from '../tokens.js';
 import type { EndpointsModel } from './model.js';
 
@@ -34,7 +35,7 @@ export function addStopEndpoint(
       const name = args.name as string;
       const shown = model.picture?.endpoints.find(one => one.name === name);
       const served = shown?.state !== 'stopped';
-      if (served && !(await confirmed(name, trans))) {
+      if (served && !(await agreed(name, trans))) {
         return;
       }
       try {
@@ -54,21 +55,14 @@ export function addStopEndpoint(
   });
 }
 
-async function confirmed(
-  name: string,
-  trans: TranslationBundle
-): Promise<boolean> {
-  const { button } = await showDialog({
+function agreed(name: string, trans: TranslationBundle): Promise<boolean> {
+  return confirmed({
     title: trans.__('Stop this endpoint?'),
     body: trans.__(
       '%1 will no longer answer. Its model and what was recorded stay.',
       name
     ),
-    defaultButton: 0,
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Keep serving') }),
-      Dialog.warnButton({ label: trans.__('Stop endpoint') })
-    ]
+    keep: trans.__('Keep serving'),
+    go: trans.__('Stop endpoint')
   });
-  return button.accept;
 }

@@ -97,6 +97,7 @@ export function shown(changes: Partial<EndpointView> = {}): EndpointView {
     series: [],
     broken: [],
     snippets: [],
+    before: null,
     ...changes
   };
 }

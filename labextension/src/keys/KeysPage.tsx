@@ -1,14 +1,16 @@
 // The gateway's API keys: who has one, what each may, new ones and their end.
 
-import React, { useId, useState } from 'react';
-import type { KeyList, KeysCreateParams } from '../api/generated.js';
-import { usePage } from '../pages/context.js';
+import React, { useState } from 'react';
+import type { KeyList } from '../api/generated.js';
+import { SpentBar } from '../costs/SpentBar.js';
 import { Act, Part, Refusal } from '../pages/parts.js';
 import { useAction } from '../pages/useAction.js';
 import { useSection } from '../sections/context.js';
-import { CopyButton } from '../sections/CopyButton.js';
 import { useNow } from '../sections/useNow.js';
 import { formatMoment } from '../sections/words.js';
+import { KeyForm } from './KeyForm.js';
+import { RotateForm } from './RotateForm.js';
+import { type Made, Secret } from './Secret.js';
 import {
   bounded,
   factsOf,
@@ -17,21 +19,9 @@ import {
   scopesText,
   sorted,
   standingOf,
-  standingWord
+  standingWord,
+  limitOf
 } from './standing.js';
-
-const ROLES: readonly NonNullable<KeysCreateParams['role']>[] = [
-  'viewer',
-  'developer',
-  'approver',
-  'admin'
-];
-
-/** A key that was just made: its text is here and nowhere else. */
-interface Made {
-  readonly name: string;
-  readonly secret: string;
-}
 
 export interface KeysPageProps {
   list: KeyList;
@@ -101,7 +91,12 @@ export function KeysPage(props: KeysPageProps): React.JSX.Element {
         {shown.length === 0 ? (
           <p className="snapml-Quiet">{trans.__('There is no key in use.')}</p>
         ) : (
-          <Keys keys={shown} now={now} onRevoke={props.onRevoke} />
+          <Keys
+            keys={shown}
+            now={now}
+            onRevoke={props.onRevoke}
+            onMade={setMade}
+          />
         )}
       </Part>
     </article>
@@ -112,10 +107,12 @@ function Keys(props: {
   keys: readonly Key[];
   now: number;
   onRevoke: (key: Key) => Promise<void>;
+  onMade: (made: Made) => void;
 }): React.JSX.Element {
-  const { keys, now, onRevoke } = props;
+  const { keys, now, onRevoke, onMade } = props;
   const { trans } = useSection();
   const { busy, problem, act } = useAction();
+  const [rotating, setRotating] = useState<string | null>(null);
   return (
     <>
       <Refusal problem={problem} />
@@ -126,8 +123,21 @@ function Keys(props: {
               known={key}
               now={now}
               busy={busy}
+              rotating={rotating === key.id}
+              onRotate={() => setRotating(rotating === key.id ? null : key.id)}
               onRevoke={() => void act(() => onRevoke(key))}
             />
+            {rotating === key.id && (
+              <RotateForm
+                known={key}
+                onDone={made => {
+                  setRotating(null);
+                  if (made !== null) {
+                    onMade(made);
+                  }
+                }}
+              />
+            )}
           </li>
         ))}
       </ul>
@@ -139,13 +149,17 @@ function OneKey(props: {
   known: Key;
   now: number;
   busy: boolean;
+  /** Whether a new key is about to be made in its place. */
+  rotating: boolean;
+  onRotate: () => void;
   onRevoke: () => void;
 }): React.JSX.Element {
-  const { known, now, busy, onRevoke } = props;
+  const { known, now, busy, rotating, onRotate, onRevoke } = props;
   const { name, prefix, role, actor, project } = known;
   const { trans } = useSection();
   const standing = standingOf(known, now);
   const facts = factsOf(known, now, trans);
+  const use = limitOf(known);
   return (
     <>
       <div className="snapml-Key-head">
@@ -159,18 +173,32 @@ function OneKey(props: {
             {standingWord(standing, trans)}
           </span>
         )}
-        {known.revoked_at === null && (
-          <button
-            type="button"
-            className="snapml-Link"
-            aria-disabled={busy}
-            aria-label={trans.__('Revoke %1 (%2…)', name, prefix)}
-            data-testid="snapml-key-revoke"
-            onClick={() => !busy && onRevoke()}
-          >
-            {trans.__('Revoke…')}
-          </button>
-        )}
+        <span className="snapml-Key-acts">
+          {standing === 'living' && (
+            <button
+              type="button"
+              className="snapml-Link"
+              aria-expanded={rotating}
+              aria-label={trans.__('Rotate %1 (%2…)', name, prefix)}
+              data-testid="snapml-key-rotate"
+              onClick={onRotate}
+            >
+              {trans.__('Rotate…')}
+            </button>
+          )}
+          {standing === 'living' && (
+            <button
+              type="button"
+              className="snapml-Link"
+              aria-disabled={busy}
+              aria-label={trans.__('Revoke %1 (%2…)', name, prefix)}
+              data-testid="snapml-key-revoke"
+              onClick={() => !busy && onRevoke()}
+            >
+              {trans.__('Revoke…')}
+            </button>
+          )}
+        </span>
       </div>
       <div className="snapml-Row-message" dir="auto">
         {[
@@ -188,117 +216,9 @@ function OneKey(props: {
             .join(' · ')}
         </div>
       )}
+      {use !== null && (
+        <SpentBar label={trans.__('What %1 may spend', name)} use={use} />
+      )}
     </>
-  );
-}
-
-/** The text of a new key, until the reader has it. */
-function Secret(props: { made: Made; onDone: () => void }): React.JSX.Element {
-  const { made, onDone } = props;
-  const { trans } = useSection();
-  return (
-    <div
-      className="snapml-Flag snapml-is-good snapml-Secret"
-      role="status"
-      data-testid="snapml-key-secret"
-    >
-      <span>
-        {trans.__(
-          'This is the key of %1. It is shown this once: keep it in an environment variable, not in a notebook.',
-          made.name
-        )}
-      </span>
-      <code
-        tabIndex={0}
-        role="textbox"
-        aria-readonly
-        aria-label={trans.__('Key')}
-      >
-        {made.secret}
-      </code>
-      <span className="snapml-Page-acts">
-        <CopyButton
-          text={made.secret}
-          label={trans.__('Copy the key of %1', made.name)}
-          testid="snapml-key-copy"
-        />
-        <Act onClick={onDone} testid="snapml-key-kept">
-          {trans.__('I have it')}
-        </Act>
-      </span>
-    </div>
-  );
-}
-
-function KeyForm(props: {
-  /** With the key that was made; without one where it was left. */
-  onDone: (made: Made | null) => void;
-}): React.JSX.Element {
-  const { onDone } = props;
-  const { trans, client } = useSection();
-  const { reload } = usePage();
-  const { busy, problem, act } = useAction();
-  const [name, setName] = useState('');
-  const [role, setRole] = useState<(typeof ROLES)[number]>('developer');
-  const [named, may] = [useId(), useId()];
-  const make = (): void =>
-    void act(async () => {
-      const key = await client.call('keys/create', { name: name.trim(), role });
-      reload();
-      onDone({ name: key.name, secret: key.secret ?? '' });
-    });
-  return (
-    <form
-      className="snapml-Form"
-      aria-label={trans.__('New key')}
-      data-testid="snapml-key-form"
-      onSubmit={event => event.preventDefault()}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          event.stopPropagation();
-          onDone(null);
-        }
-      }}
-    >
-      <Refusal problem={problem} />
-      <label htmlFor={named}>{trans.__('Who or what it is for')}</label>
-      <input
-        id={named}
-        autoFocus
-        value={name}
-        maxLength={100}
-        autoComplete="off"
-        data-testid="snapml-key-name"
-        onChange={event => setName(event.target.value)}
-      />
-      <label htmlFor={may}>{trans.__('Role')}</label>
-      <select
-        id={may}
-        value={role}
-        data-testid="snapml-key-role"
-        onChange={event => setRole(event.target.value as typeof role)}
-      >
-        {ROLES.map(one => (
-          <option key={one} value={one}>
-            {one === 'viewer'
-              ? trans.__('viewer: lists models')
-              : trans.__('%1: asks them, too', one)}
-          </option>
-        ))}
-      </select>
-      <span className="snapml-Page-acts">
-        <Act
-          strong
-          submit
-          onClick={make}
-          busy={busy}
-          barred={name.trim() === '' ? trans.__('Say who it is for.') : null}
-          testid="snapml-key-make"
-        >
-          {trans.__('Make key')}
-        </Act>
-        <Act onClick={() => onDone(null)}>{trans.__('Leave it')}</Act>
-      </span>
-    </form>
   );
 }

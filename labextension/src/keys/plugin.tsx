@@ -5,11 +5,11 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import React from 'react';
 import type { KeyList } from '../api/generated.js';
 import { addPage } from '../pages/addPage.js';
+import { confirmed } from '../pages/confirmed.js';
 import { type PageOptions, PageWidget } from '../pages/PageWidget.js';
 import { CommandIDs, IClient, IJobsModel } from '../tokens.js';
 import { KeysPage } from './KeysPage.js';
@@ -30,20 +30,17 @@ class KeysPageWidget extends PageWidget<'keys/list'> {
 
   private readonly onRevoke = async (key: Key): Promise<void> => {
     const { trans } = this;
-    const { button } = await showDialog({
+    const agreed = await confirmed({
       title: trans.__('Revoke this key?'),
       body: trans.__(
         '%1 (%2…) will be refused from now on. That cannot be undone.',
         key.name,
         key.prefix
       ),
-      defaultButton: 0,
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Keep it') }),
-        Dialog.warnButton({ label: trans.__('Revoke key') })
-      ]
+      keep: trans.__('Keep it'),
+      go: trans.__('Revoke key')
     });
-    if (button.accept) {
+    if (agreed) {
       await this.client.call('keys/revoke', { key: key.id });
       this.query.refresh();
     }

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { KeyView } from '../api/generated.js';
 import { formatMoney } from '../costs/money.js';
+import { type Use, readUse } from '../costs/spent.js';
 import { formatCount, formatMoment } from '../sections/words.js';
 
 /** What a server may tell of a key besides; one that does not know of it leaves it out. */
@@ -15,6 +16,9 @@ export interface Bounds {
   readonly concurrency?: number | null;
   /** What it may spend in all, in pico-dollars. */
   readonly limit_pico?: string | null;
+  /** What of that it spent, and what is held for its requests under way. */
+  readonly spent_pico?: string | null;
+  readonly reserved_pico?: string | null;
   readonly project?: string | null;
   readonly replaces?: string | null;
   readonly last_used_at?: string | null;
@@ -114,6 +118,18 @@ export function limitsText(key: Bounds, trans: TranslationBundle): string {
   ]
     .filter(Boolean)
     .join(', ');
+}
+
+/** How much of what it may spend is used; null where it may spend without a limit. */
+export function limitOf(key: Bounds): Use | null {
+  const { limit_pico, spent_pico, reserved_pico } = key;
+  return limit_pico === null || limit_pico === undefined
+    ? null
+    : readUse({
+        limit_pico,
+        spent_pico: spent_pico ?? '0',
+        reserved_pico: reserved_pico ?? '0'
+      });
 }
 
 function many(
