@@ -280,6 +280,41 @@ _MOST_STEPS = 10_000
 _STILL = 1e-15
 
 
+def paired_proportions(pairs: Sequence[tuple[bool, bool]], *, confidence: float = 0.95) -> Comparison:
+    """Compare two proportions of the same things: the first less the other, its interval, and McNemar's exact p-value.
+
+    Raises:
+        ValueError: there are none.
+
+    Source of the interval: Newcombe, "Improved confidence intervals for the difference between binomial proportions based
+    on paired data", Statistics in Medicine 17 (1998), method 10.
+    """
+    from scipy import stats as scipy_stats
+
+    if not pairs:
+        raise ValueError("pairs are needed")
+    number = len(pairs)
+    both = sum(one and other for one, other in pairs)
+    only, only_other = (sum(pair == kind for pair in pairs) for kind in ((True, False), (False, True)))
+    neither = number - both - only - only_other
+    one, other = both + only, both + only_other
+    first, second = wilson(one, number, confidence=confidence), wilson(other, number, confidence=confidence)
+    spread = one * (number - one) * other * (number - other)
+    together = both * neither - only * only_other
+    tied = max(together - number / 2, 0.0) if together > 0 else float(together)
+    tie = tied / math.sqrt(spread) if spread else 0.0
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(a * a - 2 * tie * a * b + b * b, 0.0))
+
+    difference = (one - other) / number
+    low = difference - reach(one / number - first.low, second.high - other / number)
+    high = difference + reach(first.high - one / number, other / number - second.low)
+    apart = only + only_other
+    p_value = float(scipy_stats.binomtest(only, apart).pvalue) if apart else 1.0
+    return Comparison(difference, Interval(low, high), p_value)
+
+
 class Sample(NamedTuple):
     """What is to be known of numbers to compare their mean: how many, their mean, their variance (of a sample)."""
 

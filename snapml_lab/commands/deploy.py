@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from pydantic import Field
 
+from snapml_lab import clock
 from snapml_lab.commands.core import Call, command
 from snapml_lab.commands.serving import DeploymentName, Endpoint, endpoint, stop_gateway, withdraw
 from snapml_lab.commands.types import Completes, Duration, FilePath, GpuMemory, ModelRef
@@ -25,7 +26,7 @@ from snapml_lab.registry import deployments, model_file, snippets, versions
 from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.serving import export as exporting
 from snapml_lab.serving import plan as plans
-from snapml_lab.serving import rollout
+from snapml_lab.serving import rollout, tuning
 from snapml_lab.serving.plan import Found, Place, Plan, Wish
 from snapml_lab.store.files import locked
 from snapml_lab.tracking import provenance
@@ -270,7 +271,40 @@ def planned(ws: Workspace, wish: Wish) -> Plan:
     made = plans.plan(own, found, wish, plans.machine())
     if made.target.engine == "transformers":
         _need("transformers", "uvicorn", "fastapi")
-    return made
+    return replace(made, notes=(*made.notes, *_measured(ws, made)))
+
+
+def _measured(ws: Workspace, made: Plan) -> list[str]:
+    """Say of each quantization there could be what was measured of it with this model."""
+    known = tuning.before(ws, made.target.model, made.target.engine) if made.quantizations else {}
+    lines = []
+    for name in made.quantizations:
+        if name not in known:
+            lines.append(
+                f"{name} is not measured with {made.target.model}: snapml tune-endpoint does, once it is deployed"
+            )
+            continue
+        where, at, found = known[name]
+        lines.append(f"{name}, measured on {where} {clock.iso(at)[:10]}: {_figures(found)}")
+    return lines
+
+
+def _figures(found: tuning.Found) -> str:
+    """Say what a quantization changed, each figure with its interval."""
+    said = []
+    if found.gain is not None and found.gain_interval is not None:
+        said.append(
+            f"{found.gain:+.3g} ({found.gain_interval[0]:+.3g} to {found.gain_interval[1]:+.3g}) tokens/s"
+        )
+    if found.right_change is not None and found.right_change_interval is not None:
+        low, high = found.right_change_interval
+        said.append(
+            f"{100 * found.right_change:+.3g} ({100 * low:+.3g} to {100 * high:+.3g}) % right answers"
+        )
+    elif found.agreement is not None and found.agreement_interval is not None:
+        low, high = found.agreement_interval
+        said.append(f"{100 * found.agreement:.3g} ({100 * low:.3g} to {100 * high:.3g}) % the same answers")
+    return ", ".join(said)
 
 
 def _host(ws: Workspace, wish: Wish, found: Found) -> Deployment | None:

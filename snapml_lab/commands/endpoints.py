@@ -552,7 +552,9 @@ def set_rules(
     if wrong:
         raise InvalidInputError.of("clear", wrong, "some of guardrails, cache, fallback, idle")
     if guardrails is not None:
-        policies.get(ws, guardrails)
+        judges = policies.judges(policies.get(ws, guardrails).rules)
+        if name in {rule.options["deployment"] for rule in judges}:
+            raise InvalidInputError.of("guardrails", guardrails, f"a policy whose judge is not {name} itself")
     for other in fallback or ():
         if other == name or deployments.get(ws, other).task != found.task:
             raise InvalidInputError.of("fallback", other, f"another deployment of a {found.task} model")

@@ -14,7 +14,7 @@ from snapml_lab.engines import services
 from snapml_lab.errors import InvalidInputError, NotFoundError
 from snapml_lab.governance import keys
 from snapml_lab.governance.roles import Effect
-from snapml_lab.guardrails import measure, policies
+from snapml_lab.guardrails import measure, policies, whole
 from snapml_lab.guardrails.detectors import DETECTORS
 from snapml_lab.guardrails.guard import Guard
 from snapml_lab.guardrails.policies import Action, Policy, Rule, Where
@@ -32,6 +32,7 @@ PolicyName = Annotated[
 ]
 Many = Annotated[list[str], Field(max_length=1000, description="names, separated by commas")]
 _MOST_TEXT = 1_000_000
+_JUDGE_SECONDS = 60.0
 
 
 class RuleView(View):
@@ -415,15 +416,9 @@ def _asking(ws: Workspace) -> Ask:
     """Return what asks a deployment through the gateway, as our own notebooks do."""
 
     def ask(deployment: str, prompt: str) -> str:
-        client = Client(services.base_url(ws), keys.notebook_key(ws))
-        body = {
-            "model": deployment,
-            "messages": [{"role": "user", "content": prompt}],
-            "max_tokens": 8,
-            "temperature": 0,
-        }
-        _, answer = client.chat(body)
-        return str(answer["choices"][0]["message"]["content"] or "")
+        client = Client(services.base_url(ws), keys.notebook_key(ws), seconds=_JUDGE_SECONDS)
+        _, answer = client.chat(whole.asked(deployment, prompt))
+        return whole.said(answer)
 
     return ask
 

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from snapml_lab.engines import pulse
+from snapml_lab.engines import int8, pulse
 from snapml_lab.engines.base import Body, Engine, UnsupportedError
-from snapml_lab.errors import NotFoundError
+from snapml_lab.errors import ConflictError, NotFoundError
 from snapml_lab.jobs import gpus
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry.deployments import Target
@@ -48,7 +48,12 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     report.message("loading the model")
     gpus.hold_torch_to_lease()
     try:
-        application, name = _application(spec["source"])
+        application, name = _application(spec["source"], spec["options"].get("quantization"), report)
+    except int8.NotQuantizableError as error:
+        raise ConflictError(
+            f"{spec['source']} cannot be quantized to int8: {error}.",
+            fix="Serve it as it is: --quantization none",
+        ) from error
     except (OSError, ValueError) as error:
         said = str(error).strip().partition("\n")[0]
         raise NotFoundError(
@@ -59,7 +64,7 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     return {}
 
 
-def _application(source: str) -> tuple[Any, str]:
+def _application(source: str, quantization: str | None, report: Reporter) -> tuple[Any, str]:
     from transformers import AutoModelForCausalLM
     from transformers.cli.serving.chat_completion import ChatCompletionHandler
     from transformers.cli.serving.completion import CompletionHandler
@@ -71,16 +76,24 @@ def _application(source: str) -> tuple[Any, str]:
     from transformers.cli.serving.utils import GenerationState
 
     class Manager(ModelManager):
-        """Loads a PEFT adapter onto its base, which the server itself does not."""
+        """Loads a PEFT adapter onto its base, and quantizes on a processor, which the server itself does not."""
 
         def _load_model(self, model_id_and_revision: str, *rest: Any, **options: Any) -> Any:
             adapter = Path(model_id_and_revision.rpartition("@")[0]) / "adapter_config.json"
-            if not adapter.is_file():
-                return super()._load_model(model_id_and_revision, *rest, **options)
+            if adapter.is_file():
+                model = self._adapted(adapter)
+            else:
+                model = super()._load_model(model_id_and_revision, *rest, **options)
+            if quantization == "int8":
+                report.message(f"{int8.convert(model)} layers quantized to int8")
+            return model
+
+        def _adapted(self, adapter: Path) -> Any:
             base = json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]
             model = AutoModelForCausalLM.from_pretrained(
-                base, dtype="auto", device_map="auto", use_safetensors=True, trust_remote_code=False
-            )
+                base, dtype="auto", device_map="auto", use_safetensors=True, trust_remote_code=False,
+                quantization_config=self.get_quantization_config(),
+            )  # fmt: skip
             model.load_adapter(str(adapter.parent))
             return model
 
@@ -99,7 +112,8 @@ def _application(source: str) -> tuple[Any, str]:
     class Completion(Sampling, CompletionHandler):
         """Goes on with a text."""
 
-    manager = Manager(device="auto", dtype="auto", force_model=source)
+    own = quantization if quantization in ("bnb-4bit", "bnb-8bit") else None
+    manager = Manager(device="auto", dtype="auto", force_model=source, quantization=own)
     state = GenerationState(continuous_batching=False, compile=False)
     made: dict[str, Any] = {"model_manager": manager, "generation_state": state}
     application = build_server(

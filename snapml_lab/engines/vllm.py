@@ -5,19 +5,22 @@ folder that only this account can enter: its own keys do not cover every route. 
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from snapml_lab.engines import pulse, socket_http
+from snapml_lab.engines import int8, pulse, socket_http
 from snapml_lab.engines.base import Body, Engine, UnsupportedError
 from snapml_lab.engines.vllm_options import RANKS, Options, flags
 from snapml_lab.envs import engines as environments
@@ -26,8 +29,11 @@ from snapml_lab.jobs import containment, gpus, processes
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import footprint
 from snapml_lab.registry.deployments import Deployment, Target
+from snapml_lab.store.files import locked
 from snapml_lab.workspace import Workspace, open_workspace
 
+INT8 = "int8"
+"""The quantization that is made here, for processors; vLLM is given a folder that has it."""
 _DROPPED = {"metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user"}
 """Fields that change nothing of the answer: not passed on."""
 _BOTH = {
@@ -131,6 +137,9 @@ def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     python, environment = environments.python_for("vllm", gpu=gpus.present())
     with contextlib.ExitStack() as stack:
         keep = () if environment is None else (stack.enter_context(environments.using(environment)),)
+        if Options.of(spec["options"]).quantization == INT8:
+            report.message("quantizing its weights")
+            spec = {**spec, "quantized": str(_quantized(python, spec["source"]))}
         argv = [
             str(python),
             "-m",
@@ -159,7 +168,10 @@ def arguments(spec: dict[str, Any], *, on_gpu: bool) -> list[str]:
     """
     options, source, name = Options.of(spec["options"]), str(spec["source"]), str(spec["name"])
     adapter = _read(Path(source) / "adapter_config.json")
-    model = str(adapter["base_model_name_or_path"]) if adapter else source
+    model = str(spec.get("quantized") or (adapter["base_model_name_or_path"] if adapter else source))
+    if options.quantization == INT8:
+        # Its folder says so; the kernels multiply with activations that were of 16 bits.
+        options = replace(options, quantization=None, dtype=options.dtype or "bfloat16")
     rank = int(adapter.get("r", 0)) if adapter else 0
     if rank > RANKS[-1]:
         raise ConflictError(
@@ -177,6 +189,37 @@ def arguments(spec: dict[str, Any], *, on_gpu: bool) -> list[str]:
     if adapter:
         made += [f"--lora-modules={json.dumps({'name': name, 'path': source})}"]
     return made
+
+
+def _quantized(python: Path, source: str) -> Path:
+    """Return a folder with a model's weights in int8 (an adapter's base's), made by vLLM's own Python where it is not there yet.
+
+    Raises:
+        ConflictError: the model is not built as is known.
+    """
+    folder = _folder(source)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snapml-lab" / "int8"
+    cache.mkdir(parents=True, exist_ok=True)
+    own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
+    target = cache / f"{own}-{hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"
+    with locked(cache / f"{own}.lock"):
+        if not target.is_dir():
+            for stale in cache.glob(f"{own}-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            done = subprocess.run(
+                [str(python), "-I", int8.__file__, str(folder), str(target)], stdout=subprocess.PIPE, text=True, check=False
+            )  # fmt: skip
+            if not target.is_dir():
+                said = done.stdout.strip() or f"the conversion ended with {done.returncode}"
+                raise _not_int8(source, said)
+    return target
+
+
+def _not_int8(source: str, why: str) -> ConflictError:
+    return ConflictError(
+        f"{source} cannot be quantized to int8: {why}.", fix="Serve it as it is: --quantization none"
+    )
 
 
 def child_environment(spec: dict[str, Any]) -> dict[str, str]:
@@ -303,14 +346,32 @@ def _spec(_ws: Workspace, deployment: Deployment, target: Target) -> dict[str, A
     arguments({**spec, "socket": ""}, on_gpu=False)
     if target.gpus and not gpus.present():
         raise InvalidInputError.of("gpus", target.gpus, "0: this machine has none")
-    wide = _head(_model(target.source))
-    if not target.gpus and wide is not None and wide not in _CPU_HEADS:
+    if not target.gpus:
+        check_for_cpu(target.model, target.source, target.options)
+    return spec
+
+
+def check_for_cpu(model: str, source: str, given: Mapping[str, Any]) -> None:
+    """See that vLLM's kernels for processors can serve a model with these options.
+
+    Raises:
+        ConflictError: they cannot, and why.
+    """
+    wide = _head(_model(source))
+    if wide is not None and wide not in _CPU_HEADS:
         raise ConflictError(
-            f"vLLM on a processor cannot serve {target.model}: its attention heads are {wide} wide, not one of"
+            f"vLLM on a processor cannot serve {model}: its attention heads are {wide} wide, not one of"
             f" {', '.join(map(str, _CPU_HEADS))}.",
             fix="Serve it by the other engine: --engine transformers",
         )
-    return spec
+    options = Options.of(given)
+    if options.quantization == INT8 and (why := int8.refusal(_folder(source))) is not None:
+        raise _not_int8(model, why)
+    if options.quantization == INT8 and options.dtype == "float32":
+        raise ConflictError(
+            "vLLM's kernels for int8 on a processor take no float32.",
+            fix="Leave dtype out: it is bfloat16 then.",
+        )
 
 
 def context(target: Target) -> int | None:
@@ -324,11 +385,15 @@ def context(target: Target) -> int | None:
 
 def _model(source: str) -> dict[str, Any]:
     """Return the configuration of a model in a folder, an adapter's base's; empty where it is not on this machine."""
-    adapter = _read(Path(source) / "adapter_config.json")
-    folder = Path(str(adapter["base_model_name_or_path"])) if adapter else Path(source)
-    found = _read(folder / "config.json") or {}
+    found = _read(_folder(source) / "config.json") or {}
     inner = found.get("text_config")
     return inner if isinstance(inner, dict) else found
+
+
+def _folder(source: str) -> Path:
+    """Return the folder of a model, an adapter's base's."""
+    adapter = _read(Path(source) / "adapter_config.json")
+    return Path(str(adapter["base_model_name_or_path"])) if adapter else Path(source)
 
 
 def _head(config: dict[str, Any]) -> int | None:

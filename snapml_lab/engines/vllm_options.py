@@ -22,7 +22,8 @@ class Options:
 
     Attributes:
         max_model_len: tokens of a prompt and its answer together.
-        quantization: method (``fp8``, ``awq``, ``gptq``, …); one that the weights do not have yet is applied on loading.
+        quantization: method (``fp8``, ``awq``, ``gptq``, …); one that the weights do not have yet is applied on loading;
+            ``int8`` on a processor, made here.
         dtype: of weights and activations: ``auto``, ``bfloat16``, ``float16``, ``float32``.
         kv_cache_memory: MiB for keys and values; None on a GPU: what the lease leaves, on a processor: 1,024.
         enable_prefix_caching: whether what prompts begin with alike is worked out once.

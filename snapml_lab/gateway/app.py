@@ -18,26 +18,26 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from snapml_lab import clock, errors, ids
-from snapml_lab.engines import idle, services
+from snapml_lab.engines import idle
 from snapml_lab.errors import InvalidInputError, NotAllowedError, NotFoundError, SnapmlError, StorageError
 from snapml_lab.gateway import inference, openai, priority
 from snapml_lab.gateway.books import Books
 from snapml_lab.gateway.completions import Completions
 from snapml_lab.gateway.exchange import Desk, limited
 from snapml_lab.gateway.inference import Inference
+from snapml_lab.gateway.judging import Judged, Judges
 from snapml_lab.gateway.known import Known
 from snapml_lab.gateway.limits import LimitedError
 from snapml_lab.gateway.prometheus import CONTENT_TYPE
 from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.gateway.stalls import Stalls
 from snapml_lab.gateway.upstream import Upstream
-from snapml_lab.governance import audit, keys
+from snapml_lab.governance import audit
 from snapml_lab.governance.keys import Key
 from snapml_lab.governance.roles import Effect, may
 from snapml_lab.guardrails import capture
 from snapml_lab.jobs.events import Reporter
 from snapml_lab.registry import deployments
-from snapml_lab.registry.asking import Client
 from snapml_lab.registry.deployments import Deployment
 from snapml_lab.workspace import Workspace, open_workspace
 
@@ -51,6 +51,9 @@ _USED_SECONDS = 60.0
 
 _KEY: ContextVar[Key] = ContextVar("key")
 """The key of the request being answered."""
+
+_JUDGED: ContextVar[Judged | None] = ContextVar("judged", default=None)
+"""What a judge's request being answered judges."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,9 +93,9 @@ class Gateway:
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
-        books = Books(ws)
-        known = Known(ws, self._judge, books.changes)
-        self.desk = Desk(ws, known, books, Upstream(ws, known))
+        books, judges = Books(ws), Judges()
+        known = Known(ws, judges.ask, books.changes)
+        self.desk = Desk(ws, known, books, Upstream(ws, known), judges=judges)
         self.shadows = Shadows(self.desk)
         self.completions = Completions(self.desk, self.shadows)
         self.inference = Inference(self.desk, self.shadows)
@@ -134,6 +137,10 @@ class Gateway:
                 scheme, _, text = request.headers.get("Authorization", "").partition(" ")
                 now = clock.now()
                 key = self.desk.known.key(text.strip(), now) if scheme.lower() == "bearer" else None
+                if key is None and (judged := self.desk.judges.asks(text)) is not None:
+                    _KEY.set(judged.key)
+                    _JUDGED.set(judged)
+                    return await handler(request)
                 if key is None:
                     self.desk.gauges.refused.labels("invalid_api_key").inc()
                     return _said(
@@ -236,6 +243,10 @@ class Gateway:
             return openai.error(400, "invalid_json", f"The body is not a JSON object: {error}")
         deployment = self._deployment(body.get("model"), "chat")
         key = _KEY.get()
+        if (judged := _JUDGED.get()) is not None:
+            return await self.completions.answer(
+                request, key, deployment, route, body, len(content), judges=judged.id
+            )
         if not key.opens(deployment.name, route):
             return await self._out_of_scope(request, key, f"the model {deployment.name}")
         self._enter(request, key, deployment, route)
@@ -286,14 +297,6 @@ class Gateway:
             )
         return found
 
-    def _judge(self, deployment: str, prompt: str) -> str:
-        """Ask a deployment for a guardrail, through this gateway's own door, so that it is billed like all else."""
-        client = Client(services.base_url(self.ws), keys.notebook_key(self.ws))
-        _, answer = client.chat(
-            {"model": deployment, "messages": [{"role": "user", "content": prompt}], "temperature": 0}
-        )
-        return str(answer["choices"][0]["message"]["content"])
-
     async def _open(self, _: web.Application) -> None:
         self.desk.books.start()
         self.desk.telemetry.look()
@@ -308,6 +311,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.shadows.close()
         await self.desk.upstream.close()
+        self.desk.judges.close()
         await self.desk.books.close()
         await asyncio.to_thread(self.desk.telemetry.close)
 

@@ -14,11 +14,13 @@ from snapml_lab.errors import BlockedError, SnapmlError
 from snapml_lab.gateway import cache, openai
 from snapml_lab.gateway.books import OverBudgetError
 from snapml_lab.gateway.exchange import REQUEST, Choice, Desk, Exchange, as_json, ask, estimate
+from snapml_lab.gateway.judging import Judged
 from snapml_lab.gateway.metering import choices_of
 from snapml_lab.gateway.screen import Screen
 from snapml_lab.gateway.shadow import Shadows
 from snapml_lab.governance.keys import Key
 from snapml_lab.registry.deployments import Deployment, Target
+from snapml_lab.tracking.record import Origin
 
 _ANOTHER = frozenset({404, 408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Answers after which a fallback is asked: nothing was generated, so nothing is billed twice."""
@@ -33,11 +35,12 @@ class Completions:
         self.desk, self.shadows = desk, shadows
 
     async def answer(
-        self, request: web.Request, key: Key, deployment: Deployment, route: str, body: dict[str, Any], size: int
+        self, request: web.Request, key: Key, deployment: Deployment, route: str, body: dict[str, Any], size: int,
+        judges: str | None = None,
     ) -> web.StreamResponse:  # fmt: skip
-        """Answer a request of a key that was let in; ``size`` is the bytes of its body."""
+        """Answer a request of a key that was let in; ``size`` is the bytes of its body, ``judges`` whom it is asked about."""
         streamed = bool(body.get("stream"))
-        exchange = Exchange(self.desk, request, key, deployment, route, streamed=streamed)
+        exchange = Exchange(self.desk, request, key, deployment, route, streamed=streamed, judges=judges)
         exchange.meter.estimate = estimate(size)
         try:
             return await self._answer(request, exchange, route, body)
@@ -48,13 +51,14 @@ class Completions:
             return openai.error(400, "unsupported_parameter", str(error), error.param)
         finally:
             exchange.settle()
-            self.desk.limits.leave(key, exchange.tokens())
+            if judges is None:
+                self.desk.limits.leave(key, exchange.tokens())
 
     async def _answer(
         self, request: web.Request, exchange: Exchange, route: str, body: dict[str, Any]
     ) -> web.StreamResponse:
         if exchange.deployment.guardrails is not None:
-            screened = await self._screened(exchange, body)
+            screened = await self._screened(request, exchange, body)
             if isinstance(screened, web.Response):
                 return screened
             body = screened
@@ -71,10 +75,13 @@ class Completions:
         self._shadow(request, exchange, route, body)
         return await self._sent(request, exchange, route, body, choices, asked[0], remembered)
 
-    async def _screened(self, exchange: Exchange, body: dict[str, Any]) -> dict[str, Any] | web.Response:
+    async def _screened(
+        self, request: web.Request, exchange: Exchange, body: dict[str, Any]
+    ) -> dict[str, Any] | web.Response:
         """Pass a request by its deployment's policy. What goes wrong here lets nothing pass."""
         assert exchange.deployment.guardrails is not None
-        screen = exchange.screen = Screen(self.desk.known.guard(exchange.deployment.guardrails))
+        guard = self.desk.known.guard(exchange.deployment.guardrails, judges=exchange.judges is None)
+        screen = exchange.screen = Screen(guard, self.desk.judges, _judged(request, exchange))
         if (field := screen.refuses(body)) is not None:
             exchange.screen = None
             return openai.error(
@@ -298,6 +305,15 @@ async def _break(response: web.StreamResponse, status: int, code: str, message: 
     """Say in a stream why nothing more comes."""
     with contextlib.suppress(CallerLeftError):
         await _pass(response, openai.error_fields(status, code, message))
+
+
+def _judged(request: web.Request, exchange: Exchange) -> Judged:
+    """Say what a judge would be asked about, and where the gateway is reached: where the caller has."""
+    transport = request.transport  # None where the caller has left: then nobody is asked
+    name = None if transport is None else transport.get_extra_info("sockname")
+    host, port = name[:2] if name else ("127.0.0.1", 0)
+    origin = Origin(notebook=exchange.notebook, cell_id=exchange.cell)
+    return Judged(exchange.meter.id, exchange.key, origin, (str(host), int(port)))
 
 
 def _bound(body: dict[str, Any], target: Target) -> Usage | None:

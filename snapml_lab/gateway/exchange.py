@@ -23,6 +23,7 @@ from snapml_lab.errors import ConflictError, SnapmlError
 from snapml_lab.gateway import priority
 from snapml_lab.gateway.books import Books, Opening, OverBudgetError, Settlement
 from snapml_lab.gateway.cache import Answers
+from snapml_lab.gateway.judging import Judges
 from snapml_lab.gateway.known import Known
 from snapml_lab.gateway.limits import Limits
 from snapml_lab.gateway.metering import Meter
@@ -58,6 +59,7 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     answers: Answers = field(default_factory=Answers)
     gauges: Gauges = field(default_factory=Gauges)
+    judges: Judges = field(default_factory=Judges)
     under_way: "dict[str, Exchange]" = field(default_factory=dict)
     asked_at: dict[str, float] = field(default_factory=dict)
     telemetry: Telemetry = field(init=False)
@@ -92,6 +94,7 @@ class Exchange:
         deployment: who is asked.
         route: as the ledger names it.
         streamed: whether the answer is to come bit by bit.
+        judges: the request whose text it is to judge, for a guardrail.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Exchange:
         route: str,
         *,
         streamed: bool,
+        judges: str | None = None,
     ) -> None:
         self.desk, self.key, self.deployment, self.route = desk, key, deployment, route
         self.meter = Meter(streamed=streamed)
@@ -110,6 +114,7 @@ class Exchange:
         self.notebook, self.cell = _header(request, _NOTEBOOK), _header(request, _CELL)
         self.choice = Choice(deployment, pick(deployment))
         self.screen: Screen | None = None
+        self.judges = judges
         self.cached = False
         self.reserved: int | None = None
         self.seconds = deployment.timeout_seconds
@@ -289,6 +294,8 @@ class Exchange:
     def _settlement(self, cost: int | None, price: str) -> Settlement:
         usage, meter = self.meter.usage, self.meter
         guard = self.screen.written() if self.screen is not None else None
+        if self.judges is not None:
+            guard = json.dumps([{"judges": self.judges}, *json.loads(guard or "[]")])
         elapsed = (time.monotonic() - meter.begun) * 1000
         target = self.choice.target
         return Settlement(

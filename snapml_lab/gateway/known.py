@@ -135,17 +135,17 @@ class Known:
         found: Mapping[str, Mapping[str, Any]] = held["all"]
         return found
 
-    def guard(self, policy: str) -> Guard:
-        """Return a policy at work.
+    def guard(self, policy: str, *, judges: bool) -> Guard:
+        """Return a policy at work; without ``judges`` a rule of theirs blocks.
 
         Raises:
             NotFoundError: there is none.
             InvalidInputError: it cannot be read.
         """
         held = self._held[policies.KIND]
-        if policy not in held:
-            held[policy] = Guard(policies.get(self.ws, policy), self._ask)
-        found: Guard = held[policy]
+        if (policy, judges) not in held:
+            held[policy, judges] = Guard(policies.get(self.ws, policy), self._ask if judges else None)
+        found: Guard = held[policy, judges]
         return found
 
     def capturer(self, deployment: str) -> Capturer | None:

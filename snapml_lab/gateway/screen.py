@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from snapml_lab.errors import BlockedError
+from snapml_lab.gateway.judging import Judged, Judges
 from snapml_lab.gateway.metering import choices_of
 from snapml_lab.guardrails import policies
 from snapml_lab.guardrails.guard import Guard
@@ -29,10 +30,13 @@ class Screen:
 
     Args:
         guard: the policy at work.
+        judges: who asks the judges of it.
+        judged: the request.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, judges: Judges, judged: Judged) -> None:
         self.guard = guard
+        self._judges, self._about = judges, judged
         self.findings: list[Finding] = []
         self._judged = bool(policies.judges(guard.policy.rules))
         self._answers = any(rule.of(Where.OUTPUT) for rule in guard.policy.rules)
@@ -109,6 +113,7 @@ class Screen:
         scanned = {
             "policy": self.guard.policy.name,
             "scanned": {where.value: self.guard.scans(where) for where in (Where.INPUT, Where.OUTPUT)},
+            **({"judged_by": self._about.by} if self._about.by else {}),
         }
         for stream in self._streams.values():
             self._note(stream)
@@ -148,7 +153,7 @@ class Screen:
         self.findings += verdict.findings
         if verdict.blocked:
             names = ", ".join(
-                sorted({item.detector for item in verdict.findings if item.action == "block" or item.fault})
+                sorted({_named(item) for item in verdict.findings if item.action == "block" or item.fault})
             )
             raise BlockedError(
                 f"The {what} was blocked by the guardrails {self.guard.policy.name} ({names}).",
@@ -157,9 +162,15 @@ class Screen:
 
     async def _run(self, work: Callable[[], T], size: int) -> T:
         """Do it here, or in a thread where it takes long."""
-        if self._judged or size >= _LONG:
+        if self._judged:
+            return await self._judges.run(self._about, work)
+        if size >= _LONG:
             return await asyncio.to_thread(work)
         return work()
+
+
+def _named(item: Finding) -> str:
+    return f"{item.detector}, which failed" if item.fault else item.detector
 
 
 def _asked(body: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:

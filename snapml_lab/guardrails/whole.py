@@ -15,6 +15,20 @@ TEMPLATE = (
     "Rule: {rule}\n<<<TEXT\n{text}\nTEXT>>>\nDoes the text break the rule? Answer with one word: yes or no."
 )
 
+_WORDS = 8
+"""Tokens of a judge's answer: its first word is what counts."""
+
+
+def asked(deployment: str, prompt: str) -> dict[str, Any]:
+    """Return what a judge is sent."""
+    messages = [{"role": "user", "content": prompt}]
+    return {"model": deployment, "messages": messages, "max_tokens": _WORDS, "temperature": 0}
+
+
+def said(answer: dict[str, Any]) -> str:
+    """Return what a judge's answer says."""
+    return str(answer["choices"][0]["message"].get("content") or "")
+
 
 class Check(Protocol):
     """A check of a whole text."""

@@ -16,11 +16,12 @@ _SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Client:
-    """A way to the gateway: its base URL, a key's text, and where the work comes from."""
+    """A way to the gateway: its base URL, a key's text, where the work comes from, and the seconds it may be silent."""
 
     url: str
     key: str
     origin: Origin = field(default_factory=Origin)
+    seconds: float = _SECONDS
 
     def chat(self, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Ask and return (the request's id, the answer as OpenAI has it).
@@ -59,7 +60,9 @@ class Client:
         self, path: str, body: dict[str, Any]
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         place = urlsplit(self.url)
-        connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=_SECONDS)
+        connection = http.client.HTTPConnection(
+            place.hostname or "127.0.0.1", place.port, timeout=self.seconds
+        )
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if self.origin.notebook:
             headers["X-SnapML-Notebook"] = quote(self.origin.notebook)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from snapml_lab.engines import vllm
 from snapml_lab.engines.vllm_options import Options
 from snapml_lab.envs import engines as environments
 from snapml_lab.errors import ConflictError, InvalidInputError, MissingExtraError, NotFoundError
@@ -139,16 +140,16 @@ def choose(engine: str | None, task: str, here: Machine) -> tuple[str, str]:
         return "predict", "it is a model of rows"
     if engine == "predict":
         raise InvalidInputError.of("engine", engine, f"one for language models: {', '.join(CHAT)}")
-    vllm = "vllm" in here.modules.get("vllm", ())
+    here_is = "vllm" in here.modules.get("vllm", ())
     if engine == "vllm":
-        if not vllm:
+        if not here_is:
             raise MissingExtraError(
                 "The engine vllm is not installed.", fix="Make its environment: snapml env create vllm"
             )
         return "vllm", "it was asked for"
     if engine == "transformers":
         return "transformers", "it was asked for"
-    if vllm and here.cards:
+    if here_is and here.cards:
         return "vllm", "there is a GPU, and vLLM is installed"
     without = "vLLM is not installed" if here.cards else "there is no GPU"
     return "transformers", without
@@ -171,6 +172,8 @@ def _placed(name: str, found: Found, engine: str, because: str, wish: Wish, here
     options = checked(engine, wish.options)
     if quantization is not None:
         options["quantization"] = quantization.name
+    if engine == "vllm" and not count:
+        vllm.check_for_cpu(found.reference, found.source, options)
     target = Target(
         deployments.FIRST, found.reference, engine, found.source, replicas=wish.replicas, gpus=count,
         gpu_memory=memory if count else None, gives_way=wish.gives_way, options=options,

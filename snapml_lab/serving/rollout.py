@@ -186,7 +186,7 @@ def promote(ws: Workspace, name: str) -> Deployment:
     """
     before = deployments.course(ws, name).now
     promoted(deployments.course(ws, name))
-    _refuse_guests(ws, name)
+    refuse_guests(ws, name)
     course = deployments.change(ws, name, promoted)
     _retire(ws, before, course.earlier[0].target)
     return course.now
@@ -208,7 +208,7 @@ def back(ws: Workspace, name: str, *, actor: str, origin: Origin, heard: Heard) 
                 _retire(ws, before.now, target)
         return course.now
     planned = turned_back(before).now
-    _refuse_guests(ws, name)
+    refuse_guests(ws, name)
     try:
         _ready(ws, planned, planned.target, actor=actor, origin=origin, heard=heard)
         course = deployments.change(ws, name, turned_back)
@@ -284,7 +284,12 @@ def _sweep(ws: Workspace, name: str) -> None:
             replicas.end(ws, job)
 
 
-def _refuse_guests(ws: Workspace, name: str) -> None:
+def refuse_guests(ws: Workspace, name: str) -> None:
+    """See that the engine of a deployment serves no adapters of others.
+
+    Raises:
+        ConflictError: it does, and would take them with it.
+    """
     guests = [
         item.name for item in deployments.every(ws) if any(target.on == name for target in item.targets)
     ]

@@ -1,8 +1,9 @@
 """A short measured sweep over an engine's settings, on one's own prompts: a job's payload, and what it finds.
 
 Each setting is served beside the deployment, out of its traffic, asked the same prompts in several rounds, and stopped again.
-Answers are greedy; how often they are, word for word, those of the engine as it is, is the figure of quality. An engine
-need not repeat itself: its own second round is the measure for the others.
+Answers are greedy. Where the prompts come with the answers that are wanted, the share that is word for word those is the figure
+of quality; else how often they are those of the engine as it is. An engine need not repeat itself: its own second round is
+the measure for the others.
 """
 
 import http.client
@@ -11,29 +12,50 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from snapml_lab import stats
 from snapml_lab.engines import base, replicas, services
 from snapml_lab.engines.socket_http import Connection
 from snapml_lab.errors import InvalidInputError, JobFailedError, SnapmlError
+from snapml_lab.jobs import queue
 from snapml_lab.jobs.events import Reporter
+from snapml_lab.jobs.folder import JobFolder
+from snapml_lab.jobs.model import Job
 from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Deployment, Target
 from snapml_lab.serving import rollout
 from snapml_lab.serving.candidates import AS_IT_IS, Candidate
 from snapml_lab.stats import Interval, Sample
-from snapml_lab.store.files import locked
+from snapml_lab.store.files import locked, read_json
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace, open_workspace
 
+KIND = "tuning"
 LEAST, MOST = 5, 500
 ROUNDS = 3
 _TIMEOUT_SECONDS = 600.0
 _CONFIDENCE = 0.95
+_LOOKED_AT = 50
 
 Messages = list[dict[str, Any]]
+
+
+class Ask(Protocol):
+    """Asks one prompt in a round, by its number."""
+
+    def __call__(self, messages: Messages, /, *, turn: int) -> "Answer":
+        """Return the answer."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked, and the answer that is wanted, where that is known."""
+
+    messages: Messages
+    wanted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +87,11 @@ class Found:
 
     Attributes:
         speed: tokens a second, its interval over the rounds.
+        gain: tokens a second more than as it is.
         first_p50: milliseconds to the first token, the median; first_p95 the 95th percentile.
         agreement: share of answers that are those of the engine as it is, of the first round; of that engine itself: of its
             second round.
+        right: share of the answers of the first round that are those wanted; ``right_change``: less that of the engine as it is.
         faster: how many times as fast as what is, where that is not chance.
         error: why it could not be measured.
     """
@@ -76,90 +100,123 @@ class Found:
     options: dict[str, Any]
     speed: float | None = None
     speed_interval: Interval | None = None
+    gain: float | None = None
+    gain_interval: Interval | None = None
     first_p50: float | None = None
     first_p50_interval: Interval | None = None
     first_p95: float | None = None
     first_p95_interval: Interval | None = None
     agreement: float | None = None
     agreement_interval: Interval | None = None
+    right: float | None = None
+    right_interval: Interval | None = None
+    right_change: float | None = None
+    right_change_interval: Interval | None = None
     faster: bool = False
     alike: bool = False
     best: bool = False
     error: str | None = None
 
 
-def read(path: Path, limit: int = MOST) -> list[Messages]:
+def read(path: Path, limit: int = MOST) -> list[Prompt]:
     """Read prompts: JSON lines with ``messages`` or ``prompt``, or captured requests with these under ``request``.
 
-    The last turn is left out where it is an answer.
+    Where the last turn is an answer, it is the one that is wanted; of a prompt it is the ``completion``.
 
     Raises:
         InvalidInputError: naming the line that is none, or that there are too few.
     """
-    found: list[Messages] = []
+    found: list[Prompt] = []
     for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1):
         if line.strip() and len(found) < limit:
-            found.append(_messages(line, f"{path.name}, line {number}"))
+            found.append(_prompt(line, f"{path.name}, line {number}"))
     if len(found) < LEAST:
         raise InvalidInputError.of("prompts", f"{len(found)} in {path.name}", f"at least {LEAST}")
     return found
 
 
-def _messages(line: str, where: str) -> Messages:
+def _prompt(line: str, where: str) -> Prompt:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError.of("prompts", where, f"JSON ({error})") from error
     fields = fields.get("request", fields) if isinstance(fields, dict) else {}
     if isinstance(fields, dict) and isinstance(fields.get("prompt"), str):
-        return [{"role": "user", "content": fields["prompt"]}]
+        wanted = fields.get("completion")
+        return Prompt(
+            [{"role": "user", "content": fields["prompt"]}], wanted if isinstance(wanted, str) else None
+        )
     turns = fields.get("messages") if isinstance(fields, dict) else None
     if not isinstance(turns, list) or not all(isinstance(turn, dict) and "role" in turn for turn in turns):
         raise InvalidInputError.of("prompts", where, "an object with messages, or with a prompt")
+    wanted = None
     while turns and turns[-1]["role"] == "assistant":
-        turns = turns[:-1]
+        wanted, turns = turns[-1].get("content"), turns[:-1]
     if not turns:
         raise InvalidInputError.of("prompts", where, "a turn of the user's")
-    return turns
+    return Prompt(turns, wanted if isinstance(wanted, str) else None)
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
-    """Measure each of ``spec["candidates"]`` on the prompts in ``spec["prompts"]``; apply the best where that is asked for."""
+    """Measure each of ``spec["candidates"]`` on the prompts in ``spec["prompts"]``; apply the best where that is asked for.
+
+    It is done within ``spec["seconds"]``: what was not measured until then is not.
+    """
     ws = open_workspace()
     deployment = deployments.get(ws, spec["deployment"])
     tried = [Candidate(**fields) for fields in spec["candidates"]]
-    prompts = [list(item) for item in spec["prompts"]]
+    prompts = [Prompt(**fields) for fields in spec["prompts"]]
+    until = time.monotonic() + float(spec["seconds"])
     measured: list[tuple[Candidate, list[Round] | str]] = []
     for number, candidate in enumerate(tried):
-        report.progress(number / len(tried), candidate.name)
-        measured.append((candidate, _measured(ws, deployment, candidate, number, prompts, spec)))
-    found = judged(measured)
-    applied = False
-    best = next((item for item in found if item.best), None)
-    if spec["apply"] and best is not None and best.name != AS_IT_IS:
-        report.progress(1.0, f"applying: {best.name}")
-        applied = _apply(ws, deployment, best, spec)
+
+        def heard(share: float, what: str, number: int = number, name: str = candidate.name) -> None:
+            report.progress((number + share) / len(tried), f"{name}: {what}")
+
+        measured.append(
+            (candidate, _measured(ws, deployment, candidate, number, prompts, spec, until, heard))
+        )
+    found = judged(measured, [prompt.wanted for prompt in prompts])
     for item in found:
         if item.speed is not None:
             report.metric(f"tokens per second: {item.name}", item.speed)
-    return {"found": [asdict(item) for item in found], "applied": applied}
+    applied, why_not = False, None
+    best = next((item for item in found if item.best), None)
+    if spec["apply"] and best is not None and best.name != AS_IT_IS:
+        report.progress(1.0, f"applying: {best.name}")
+        try:
+            _apply(ws, deployment, best, spec)
+            applied = True
+        except (SnapmlError, OSError) as error:
+            why_not = str(error)  # what was measured holds all the same
+    return {"found": [asdict(item) for item in found], "applied": applied, "not_applied": why_not}
 
 
 def _measured(
-    ws: Workspace, deployment: Deployment, candidate: Candidate, number: int, prompts: list[Messages], spec: dict[str, Any]
+    ws: Workspace, deployment: Deployment, candidate: Candidate, number: int, prompts: list[Prompt], spec: dict[str, Any],
+    until: float, heard: Callable[[float, str], None],
 ) -> list[Round] | str:  # fmt: skip
     """Serve one setting beside the deployment and ask it; why not, where it cannot be served."""
+    if (left := until - time.monotonic()) <= 0:
+        return "the time was over"
     target = replace(
         deployment.target, id=f"t{number}", options=candidate.options, replicas=1, share=0, shadow=True, gives_way=False
     )  # fmt: skip
+    heard(0.0, "starting")
     try:
         for job in replicas.start(ws, deployment, target, actor=spec["actor"], origin=Origin()):
-            if services.wait_ready(ws, job).waiting_for is not None:
-                return f"no room: it waits for {job.waiting_for}"
+            ready = services.wait_ready(ws, job, timeout=min(left, _TIMEOUT_SECONDS))
+            if ready.waiting_for is not None:
+                return f"no room: it waits for {ready.waiting_for}"
         name = deployments.service_name(deployment.name, target)
-        ask = _asking(deployments.socket_path(ws, name), target, int(spec["max_tokens"]))
-        ask(prompts[0])  # warm
-        return rounds(ask, prompts, concurrency=int(spec["concurrency"]), number=ROUNDS)
+        ask = _asking(deployments.socket_path(ws, name), target, int(spec["max_tokens"]), until)
+        asked, many = [prompt.messages for prompt in prompts], int(spec["concurrency"])
+        heard(0.5, "warming up")
+        rounds(ask, asked[: 2 * many], concurrency=many, number=1, first=-1)
+        return rounds(
+            ask, asked, concurrency=many, number=ROUNDS,
+            heard=lambda turn: heard(0.6 + 0.4 * turn / ROUNDS, f"round {turn + 1} of {ROUNDS}"),
+        )  # fmt: skip
     except (SnapmlError, OSError) as error:
         return str(error)
     finally:
@@ -167,36 +224,44 @@ def _measured(
 
 
 def rounds(
-    ask: Callable[[Messages], Answer], prompts: Sequence[Messages], *, concurrency: int, number: int
-) -> list[Round]:
-    """Ask all prompts ``number`` times, so many at a time."""
+    ask: Ask, prompts: Sequence[Messages], *, concurrency: int, number: int, first: int = 0,
+    heard: Callable[[int], None] = lambda _: None,
+) -> list[Round]:  # fmt: skip
+    """Ask all prompts ``number`` times, so many at a time; ``ask`` is told the round's number, ``heard`` as it begins."""
     found = []
     with ThreadPoolExecutor(concurrency) as pool:
-        for _ in range(number):
+        for turn in range(first, first + number):
+            heard(turn)
             begun = time.monotonic()
-            answers = list(pool.map(ask, prompts))
+            answers = list(pool.map(partial(ask, turn=turn), prompts))
             found.append(Round(answers, time.monotonic() - begun))
     return found
 
 
-def _asking(socket: Path, target: Target, max_tokens: int) -> Callable[[Messages], Answer]:
+def _asking(socket: Path, target: Target, max_tokens: int, until: float) -> Ask:
     translate = base.of(target.engine).translate
 
-    def ask(messages: Messages) -> Answer:
+    def ask(messages: Messages, /, *, turn: int) -> Answer:
+        if (left := until - time.monotonic()) <= 0:
+            raise JobFailedError("the time was over")
         body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0, "stream": True,
                 "stream_options": {"include_usage": True}}  # fmt: skip
-        return _streamed(socket, translate("/v1/chat/completions", body, target))
+        body = translate("/v1/chat/completions", body, target)
+        if target.engine == "vllm":
+            # The same prompts come again each round; what a round left in the cache of prefixes must not serve the next.
+            body["cache_salt"] = f"round {turn}"
+        return _streamed(socket, body, min(left, _TIMEOUT_SECONDS))
 
     return ask
 
 
-def _streamed(socket: Path, body: dict[str, Any]) -> Answer:
+def _streamed(socket: Path, body: dict[str, Any], seconds: float = _TIMEOUT_SECONDS) -> Answer:
     """Ask one prompt and read its answer as it comes.
 
     Raises:
         JobFailedError: the engine refuses, or breaks off.
     """
-    connection = Connection(socket, _TIMEOUT_SECONDS)
+    connection = Connection(socket, seconds)
     begun = time.monotonic()
     first, text, pieces, tokens = None, "", 0, None
     try:
@@ -227,11 +292,15 @@ def _streamed(socket: Path, body: dict[str, Any]) -> Answer:
     )
 
 
-def judged(measured: Sequence[tuple[Candidate, list[Round] | str]]) -> list[Found]:
+def judged(
+    measured: Sequence[tuple[Candidate, list[Round] | str]], wanted: Sequence[str | None] = ()
+) -> list[Found]:
     """Return what each setting did, and which is the best.
 
-    The best is the fastest of those that are not surely worse in quality than the engine is to itself, and that are surely
-    faster than it (Welch over the rounds, corrected after Holm); where none is, the engine as it is.
+    The best is the fastest of those that are not surely worse in quality than the engine as it is, and that are surely
+    faster than it (Welch over the rounds, corrected after Holm); where none is, the engine as it is. Quality is how many
+    answers are right, on the same prompts, where ``wanted`` tells; else how many are those of the engine as it is,
+    beside how many are when that is asked again.
     """
     stands = measured[0][1]
     if isinstance(stands, str):
@@ -256,7 +325,12 @@ def judged(measured: Sequence[tuple[Candidate, list[Round] | str]]) -> list[Foun
         hits = own if is_first else _hits(told[0], stands[0])
         number = len(stands[0].answers)
         alike = is_first or stats.proportions(hits, number, own, number).interval.high >= 0
-        figures = _figures(candidate, told, hits, number)
+        figures = _right(_figures(candidate, told, hits, number), told[0], stands[0], wanted)
+        if not is_first:
+            if (change := figures.right_change_interval) is not None:
+                alike = change.high >= 0
+            if (test := tests[candidate.name]) is not None:
+                figures = replace(figures, gain=test.difference, gain_interval=test.interval)
         found.append(replace(figures, faster=surely.get(candidate.name, False), alike=alike))
     able = [item for item in found if item.faster and item.alike]
     best = max(able, key=lambda item: item.speed or 0.0, default=found[0])
@@ -273,9 +347,27 @@ def _figures(candidate: Candidate, told: list[Round], hits: int, number: int) ->
     )
     speeds = _speeds(told)
     return Found(
-        candidate.name, candidate.options, speeds.mean, stats.mean_interval(speeds), p50.value, p50.interval,
-        p95.value, p95.interval, hits / number, stats.wilson(hits, number),
+        candidate.name, candidate.options, speed=speeds.mean, speed_interval=stats.mean_interval(speeds),
+        first_p50=p50.value, first_p50_interval=p50.interval, first_p95=p95.value, first_p95_interval=p95.interval,
+        agreement=hits / number, agreement_interval=stats.wilson(hits, number),
     )  # fmt: skip
+
+
+def _right(figures: Found, told: Round, stands: Round, wanted: Sequence[str | None]) -> Found:
+    """Add how many answers are right, and how many more than of the engine as it is."""
+    known = [
+        (said.text.strip() == text.strip(), before.text.strip() == text.strip())
+        for said, before, text in zip(told.answers, stands.answers, wanted, strict=False)
+        if text is not None
+    ]
+    if not known:
+        return figures
+    hits, number = sum(said for said, _ in known), len(known)
+    made = replace(figures, right=hits / number, right_interval=stats.wilson(hits, number))
+    if told is stands:
+        return made
+    change = stats.paired_proportions(known)
+    return replace(made, right_change=change.difference, right_change_interval=change.interval)
 
 
 def _unmeasured(candidate: Candidate, told: list[Round] | str) -> Found:
@@ -294,12 +386,44 @@ def _speeds(told: Sequence[Round]) -> Sample:
     return Sample(len(speeds), mean, spread)
 
 
-def _apply(ws: Workspace, deployment: Deployment, best: Found, spec: dict[str, Any]) -> bool:
+def _apply(ws: Workspace, deployment: Deployment, best: Found, spec: dict[str, Any]) -> None:
     """Have the best setting stand, as a canary that is promoted at once: no request is dropped."""
+    how: dict[str, Any] = {"actor": spec["actor"], "origin": Origin(), "heard": lambda _: None}
     target = replace(deployment.target, options=best.options)
     with locked(ws.root / "deploy.lock"):
-        rollout.begin(
-            ws, deployment.name, target, 50, actor=spec["actor"], origin=Origin(), heard=lambda _: None
-        )
-        rollout.promote(ws, deployment.name)
-    return True
+        check_applicable(ws, deployment.name)
+        rollout.begin(ws, deployment.name, target, 50, **how)
+        try:
+            rollout.promote(ws, deployment.name)
+        except BaseException:
+            rollout.back(ws, deployment.name, **how)
+            raise
+
+
+def check_applicable(ws: Workspace, name: str) -> None:
+    """See that a deployment can be given other settings.
+
+    Raises:
+        ConflictError: something is on trial beside it, or its engine serves adapters of others.
+    """
+    course = deployments.course(ws, name)
+    rollout.with_canary(course, course.now.target, 50)
+    rollout.refuse_guests(ws, name)
+
+
+def before(ws: Workspace, model: str, engine: str) -> dict[str, tuple[str, float, Found]]:
+    """Return what was last measured of a model by quantization: the deployment's name, when, and the figures."""
+    rows = ws.ledger.rows(
+        "SELECT * FROM jobs WHERE kind = ? AND state = 'succeeded' ORDER BY id DESC LIMIT ?", KIND, _LOOKED_AT
+    )
+    found: dict[str, tuple[str, float, Found]] = {}
+    for job in map(Job.of, rows):
+        spec = read_json(JobFolder(ws.jobs / job.id).spec) or {}
+        if (spec.get("model"), spec.get("engine")) != (model, engine):
+            continue
+        for fields in (queue.result(ws, job) or {}).get("found", ()):
+            item = Found(**fields)
+            quantization = item.options.get("quantization")
+            if quantization and item.error is None and item.name != AS_IT_IS:
+                found.setdefault(quantization, (spec["deployment"], job.ended_at or 0.0, item))
+    return found

@@ -31,7 +31,7 @@ NARROW, USUAL, WIDE = 0, 260, 600
 """Widths of the sidebar in pixels; JupyterLab allows no less than a certain one."""
 SECONDS = 1000.0
 """In Playwright's milliseconds."""
-expect.set_options(timeout=20 * SECONDS)
+expect.set_options(timeout=40 * SECONDS)
 
 _START_SECONDS = 60.0
 _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}

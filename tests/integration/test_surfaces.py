@@ -97,6 +97,7 @@ CASES = {
     },
     "telemetry show": {},
     "tune-endpoint": {"name": "flowers", "prompts": "orders.jsonl"},
+    "tune-endpoint plan": {"name": "flowers", "prompts": "orders.jsonl"},
     "undeploy": {"name": "flowers"},
     "approvals list": {"limit": 3},
     "approvals rollback": {"what": "nobody", "comment": "wrong"},
@@ -230,6 +231,7 @@ REFUSED = {
     "runs reproduction",
     "training",
     "tune-endpoint",
+    "tune-endpoint plan",
     "runs export",
     "runs import",
 }
@@ -527,9 +529,13 @@ def _prepare(name: str, place: Path) -> None:  # noqa: C901, PLR0912 - a case fo
     """Have there what a command is about to change, each time."""
     if name in ("data add", "data remove"):
         _with_dataset(place, there=name == "data remove")
-    if name in ("deploy", "deploy export", "tune-endpoint", "undeploy") or name.startswith(
-        ("endpoints ", "rollout ")
-    ):
+    if name in (
+        "deploy",
+        "deploy export",
+        "tune-endpoint",
+        "tune-endpoint plan",
+        "undeploy",
+    ) or name.startswith(("endpoints ", "rollout ")):
         _with_endpoint(there=name != "deploy")
     if name.startswith("jobs ") and name.split()[1] in ("schedule", "schedules", "unschedule"):
         _with_schedule(there=name != "jobs schedule")

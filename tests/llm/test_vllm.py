@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import openai
 import pytest
 
-from snapml_lab.engines import services, vllm
+from snapml_lab.engines import replicas, services, vllm
 from snapml_lab.envs import engines as environments
 from snapml_lab.errors import ConflictError
 from snapml_lab.finetune import base
@@ -21,9 +21,11 @@ from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.model import Job, State, Work
 from snapml_lab.registry import deployments, versions
 from snapml_lab.registry.deployments import Deployment
+from snapml_lab.serving.candidates import AS_IT_IS
 from snapml_lab.tracking.record import Origin
 
-from .home import Lab, free_port, record, until, write
+from .home import Lab, free_port, people, record, until, write
+from .sweep import check, stands
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -272,6 +274,31 @@ def test_nobody_but_this_account_can_reach_it(real: Served) -> None:
     below = {payload, *processes.descendants(payload)}
     assert below
     assert [found for found in listening() if found.pid in below and not found.local] == []
+
+
+def test_a_sweep_over_it_chooses_by_the_rule_and_what_it_applies_is_what_runs(
+    real: Served, tuned: dict[str, str]
+) -> None:
+    lab, wider = real.lab, "at most 4 at a time"
+    options = {"max_model_len": 256, "max_num_seqs": 1, "quantization": "int8"}
+    deployments.declare(
+        lab.ws, deployments.single("swept", "sample", "vllm", "chat", tuned[BASE], options=options)
+    )
+    write(lab.folder / "asked.jsonl", people(8, seed=9))
+    sweep = ("tune-endpoint", "swept", "--prompts", "asked.jsonl", "--setting", wider, "--concurrency", "4")
+    told = lab.do(*sweep, "--max-tokens", "16", "--apply", timeout=600)
+    check(told, AS_IT_IS, wider)
+    assert told["settings"][1]["options"] == {**options, "max_num_seqs": 4}
+    assert stands(lab, "swept", told)["quantization"] == "int8"
+    if told["applied"]:
+        (job,) = replicas.every(lab.ws, "swept")
+        payload = min(processes.bearing(lab.nonce(job.id)))
+        lines = [processes.command_line(pid) for pid in processes.descendants(payload)]
+        (line,) = (line for line in lines if any("vllm.entrypoints" in word for word in line))
+        assert "--max-num-seqs=4" in line
+        assert any(word.startswith("--model=") and "/int8/" in word for word in line)
+    replicas.stop_every(lab.ws, "swept")
+    deployments.withdraw(lab.ws, "swept")
 
 
 def test_an_engine_that_is_killed_comes_back_with_its_adapters(client: openai.OpenAI, real: Served) -> None:

@@ -115,8 +115,15 @@ def test_fewer_bits_need_less_and_are_told_to_the_engine(seven: Found):
         ([HOPPER], {"quantization": "int3"}, "none, fp8, bitsandbytes"),
         ([HOPPER, TURING], {"quantization": "fp8"}, "none, bitsandbytes"),
         ([Card("odd", 24_000, 24_000, None)], {"quantization": "fp8"}, "none."),
+        ([TURING], {"quantization": "fp8"}, "compute capability 8.0"),
+        ([HOPPER], {"quantization": "int8"}, "--gpus 0"),
+        (
+            [],
+            {"quantization": "fp8", "engine": "vllm"},
+            "NVIDIA GPU of compute capability 8.0. It can do: none, int8.",
+        ),
         ([HOPPER], {"quantization": "bnb-4bit", "engine": "transformers"}, "needs the package bitsandbytes"),
-        ([], {"quantization": "bnb-4bit"}, "none."),
+        ([], {"quantization": "bnb-4bit"}, "none, int8."),
     ],
 )
 def test_a_quantization_the_card_or_engine_cannot_do_is_refused_with_those_it_can(
@@ -125,6 +132,33 @@ def test_a_quantization_the_card_or_engine_cannot_do_is_refused_with_those_it_ca
     with pytest.raises(InvalidInputError) as refused:
         of(seven, Machine(cards, 64_000, 64_000, BOTH), **wish)
     assert offered in refused.value.fix
+
+
+def test_on_a_processor_both_engines_do_eight_bits(seven: Found):
+    for engine in plans.CHAT:
+        made = of(seven, Machine([HOPPER], 64_000, 64_000, BOTH), engine=engine, gpus=0, quantization="int8")
+        assert (made.place, made.target.options, made.quantizations) == (
+            "CPU",
+            {"quantization": "int8"},
+            ("int8",),
+        )
+        assert made.memory == int(13_476 * MIB // 2 * 1.2 / MIB) + 1024
+
+
+def test_a_model_that_vllm_cannot_serve_on_a_processor_is_refused_by_the_plan(seven: Found):
+    here = Machine([], 64_000, 64_000, BOTH)
+    Path(seven.source, "config.json").write_text(json.dumps({"hidden_size": 128, "num_attention_heads": 8}))
+    with pytest.raises(ConflictError, match="16 wide"):
+        of(seven, here, engine="vllm")
+    Path(seven.source, "config.json").write_text(
+        json.dumps({"head_dim": 64, "quantization_config": {"bits": 4}})
+    )
+    assert of(seven, here, engine="vllm").place == "CPU"
+    with pytest.raises(ConflictError, match="quantized already"):
+        of(seven, here, engine="vllm", quantization="int8")
+    Path(seven.source, "config.json").write_text(json.dumps({"head_dim": 64}))
+    with pytest.raises(ConflictError, match="no float32"):
+        of(seven, here, engine="vllm", quantization="int8", options={"dtype": "float32"})
 
 
 def test_a_model_of_rows_has_no_bits_to_save():

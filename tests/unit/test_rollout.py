@@ -1,6 +1,8 @@
 """The steps of a rollout, and what the record of two models says of them: pure, but for a catalog and a ledger."""
 
 import json
+import math
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,6 +211,34 @@ def test_intervals_are_those_of_the_books():
     difference, interval, p_value = stats.proportions(56, 70, 48, 80)  # Newcombe 1998, table II, example (a)
     assert (round(difference, 4), round(interval.low, 4), round(interval.high, 4)) == (0.2, 0.0524, 0.3339)
     assert 0.005 < p_value < 0.02
+
+
+def test_a_difference_on_the_same_things_is_surer_the_more_they_go_together():
+    pairs = [(True, True)] * 60 + [(True, False)] * 12 + [(False, True)] * 2 + [(False, False)] * 26
+    difference, interval, p_value = stats.paired_proportions(pairs)
+    apart = stats.proportions(72, 100, 62, 100)
+    assert difference == pytest.approx(0.10)
+    assert apart.interval.low < interval.low < 0.10 < interval.high < apart.interval.high
+    assert p_value == pytest.approx(2 * sum(math.comb(14, k) for k in range(3)) / 2**14)
+    swapped = stats.paired_proportions([(other, one) for one, other in pairs])
+    assert swapped.interval == pytest.approx((-interval.high, -interval.low))
+    same = stats.paired_proportions([(True, True)] * 50)
+    assert same.interval.low < same.difference == 0.0 < same.interval.high
+    with pytest.raises(ValueError, match="pairs"):
+        stats.paired_proportions([])
+
+
+def test_the_interval_of_paired_shares_holds_the_truth_as_often_as_it_says():
+    chance, hits = random.Random(1), 0
+    for _ in range(400):
+        pairs = []
+        for _ in range(60):
+            one = chance.random() < 0.8
+            pairs.append((one, one if chance.random() < 0.8 else not one))
+        # The first is right in 0.8; the second in 0.8 * 0.8 + 0.2 * 0.2 = 0.68.
+        interval = stats.paired_proportions(pairs).interval
+        hits += interval.low <= 0.12 <= interval.high
+    assert 0.92 <= hits / 400 <= 0.99
 
 
 def test_the_means_compare_as_scipy_s_do():

@@ -12,8 +12,8 @@ from fakes import engine
 
 from snapml_lab.errors import ConflictError, InvalidInputError, JobFailedError
 from snapml_lab.serving import tuning
-from snapml_lab.serving.candidates import AS_IT_IS, Candidate, candidates
-from snapml_lab.serving.tuning import Answer, Round
+from snapml_lab.serving.candidates import AS_IT_IS, Candidate, candidates, only
+from snapml_lab.serving.tuning import Answer, Prompt, Round
 
 PROMPTS = [[{"role": "user", "content": str(number)}] for number in range(40)]
 
@@ -53,6 +53,26 @@ def test_what_it_is_served_with_already_is_not_tried_again_and_can_be_undone():
     assert {"enable_prefix_caching": True} in [item.options for item in found]
 
 
+def test_what_vllm_does_by_itself_is_not_tried_but_left_out_and_put_back():
+    by_itself = candidates("vllm", {}, [], on_gpu=False, concurrency=8)
+    assert {"enable_prefix_caching": True} not in [item.options for item in by_itself]
+    put_back = candidates("vllm", {"enable_prefix_caching": False}, [], on_gpu=False, concurrency=8)
+    assert {"enable_prefix_caching": True} in [item.options for item in put_back]
+
+
+def test_eight_bits_on_a_processor_go_without_the_wide_floats_its_kernels_refuse():
+    found = candidates("vllm", {"dtype": "float32"}, ["int8"], on_gpu=False, concurrency=8)
+    assert {"quantization": "int8"} in [item.options for item in found]
+    assert all(item.options["dtype"] == "float32" for item in found if "quantization" not in item.options)
+
+
+def test_some_settings_alone_are_measured_beside_what_stands_and_others_are_refused_by_name():
+    found = candidates("vllm", {}, ["int8"], on_gpu=False, concurrency=8)
+    assert [item.name for item in only(found, ["quantization int8"])] == [AS_IT_IS, "quantization int8"]
+    with pytest.raises(InvalidInputError, match="quantization fp8"):
+        only(found, ["quantization fp8"])
+
+
 @pytest.mark.parametrize(
     ("name", "on_gpu", "said"),
     [("transformers", False, "a CPU"), ("predict", False, "a CPU"), ("openai", False, "a CPU")],
@@ -81,7 +101,9 @@ def test_prompts_come_as_records_as_texts_and_as_captured_requests(tmp_path: Pat
         tmp_path, {"messages": [USER, answer]}, {"prompt": "two"}, "", {"request": {"messages": [USER]}, "answer": "x"},
         {"messages": [USER, answer, USER]}, {"request": {"prompt": "two"}},
     )  # fmt: skip
-    assert tuning.read(path) == [[USER], [USER], [USER], [USER, answer, USER], [USER]]
+    assert tuning.read(path) == [
+        Prompt([USER], "2"), Prompt([USER]), Prompt([USER]), Prompt([USER, answer, USER]), Prompt([USER]),
+    ]  # fmt: skip
     assert len(tuning.read(path, 5)) == 5
 
 
@@ -131,11 +153,15 @@ def test_an_engine_that_refuses_is_said_so(socket: Path):
 
 
 def test_rounds_ask_every_prompt_and_keep_their_order():
-    def ask(messages: Any) -> Answer:
-        return Answer(str(messages[0]["content"]), 3, 1.0, 2.0)
+    def ask(messages: Any, /, *, turn: int) -> Answer:
+        return Answer(f"{turn}: {messages[0]['content']}", 3, 1.0, 2.0)
 
-    found = tuning.rounds(ask, PROMPTS, concurrency=7, number=2)
-    assert [[answer.text for answer in turn.answers] for turn in found] == [[str(n) for n in range(40)]] * 2
+    begun: list[int] = []
+    found = tuning.rounds(ask, PROMPTS, concurrency=7, number=2, heard=begun.append)
+    assert [[answer.text for answer in turn.answers] for turn in found] == [
+        [f"{turn}: {number}" for number in range(40)] for turn in range(2)
+    ]
+    assert begun == [0, 1]
     assert found[0].speed == pytest.approx(120 / found[0].seconds)
 
 
@@ -198,6 +224,41 @@ def test_an_engine_that_does_not_repeat_itself_is_the_measure_of_the_others():
     assert found[0].agreement == 0.5
     assert found[1].alike
     assert found[1].best
+
+
+WANTED = [str(number) for number in range(40)]
+
+
+def test_where_the_wanted_answers_are_known_they_are_the_quality():
+    stands = told([4.0, 4.1, 3.9], wrong=10)
+    better = told([2.0, 2.05, 1.95])  # others than before, and right
+    worse = told([1.0, 1.01, 0.99], wrong=30)
+    found = tuning.judged(
+        [(Candidate("base"), stands), (Candidate("better"), better), (Candidate("worse"), worse)], WANTED
+    )
+    assert [item.right for item in found] == [0.75, 1.0, 0.25]
+    assert [(item.right_change, item.alike, item.best) for item in found] == [
+        (None, True, False), (0.25, True, True), (-0.5, False, False)]  # fmt: skip
+    for item in found[1:]:
+        assert item.right_change_interval is not None
+        assert item.right_change is not None
+        assert item.right_change_interval.low < item.right_change < item.right_change_interval.high
+
+
+def test_prompts_without_a_wanted_answer_say_nothing_of_quality():
+    known = [text if number % 2 else None for number, text in enumerate(WANTED)]
+    base, other = told([4.0, 4.1, 3.9]), told([2.0, 2.05, 1.95], wrong=1)  # the first is wrong, and has none
+    found = tuning.judged([(Candidate("base"), base), (Candidate("other"), other)], known)
+    assert [item.right for item in found] == [1.0, 1.0]
+    assert tuning.judged([(Candidate("base"), base)], [None] * 40)[0].right is None
+
+
+def test_what_is_gained_has_an_interval():
+    found = tuning.judged([(Candidate("base"), BASE[1]), (Candidate("fast"), told([2.0, 2.05, 1.95]))])
+    assert found[0].gain is None
+    assert found[1].gain == pytest.approx((found[1].speed or 0) - (found[0].speed or 0))
+    assert found[1].gain_interval is not None
+    assert 0 < found[1].gain_interval.low < (found[1].gain or 0) < found[1].gain_interval.high
 
 
 def test_what_could_not_be_served_is_told_and_the_rest_judged():

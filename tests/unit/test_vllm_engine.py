@@ -148,6 +148,22 @@ def test_an_adapter_is_served_on_its_base(tmp_path: Path):
     assert "--max-lora-rank=16" in argv
 
 
+def test_eight_bits_made_here_come_as_a_folder_of_their_own_in_sixteen_bits_besides(tmp_path: Path):
+    spec = {
+        "source": str(tmp_path),
+        "name": "shop",
+        "socket": "s",
+        "gpus": 0,
+        "options": {"quantization": "int8"},
+    }
+    made = vllm.arguments({**spec, "quantized": "/cache/int8/a"}, on_gpu=False)
+    assert "--model=/cache/int8/a" in made
+    assert "--dtype=bfloat16" in made
+    assert not any(word.startswith("--quantization") for word in made)
+    options = {"quantization": "int8", "dtype": "float16"}
+    assert "--dtype=float16" in vllm.arguments({**spec, "options": options}, on_gpu=False)
+
+
 def test_of_a_lease_the_keys_and_values_get_what_the_weights_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -847,6 +847,13 @@ export interface Commands {
     result: JobView;
   };
   /**
+   * Show what a sweep would measure, on how many requests, and what memory it takes beside the deployment.
+   */
+  'tune-endpoint/plan': {
+    params: TuneEndpointPlanParams;
+    result: TuningPlan;
+  };
+  /**
    * Stop a deployment and see its processes gone; with --gateway the gateway, too.
    */
   undeploy: {
@@ -3401,6 +3408,42 @@ export interface TuneEndpointParams {
    * a path, relative to the current folder
    */
   prompts: string;
+  /**
+   * a setting as the plan names it
+   */
+  setting?: string[] | null;
+  time?: (number | string) | null;
+}
+export interface TuneEndpointPlanParams {
+  concurrency?: number;
+  limit?: number;
+  /**
+   * a deployment's name
+   */
+  name: string;
+  /**
+   * a path, relative to the current folder
+   */
+  prompts: string;
+  /**
+   * a setting as the plan names it
+   */
+  setting?: string[] | null;
+  time?: (number | string) | null;
+}
+/**
+ * What a sweep will do; memory in MiB, of one engine more. ``fits`` None: what it needs is not known.
+ */
+export interface TuningPlan {
+  deployment: string;
+  fits: boolean | null;
+  free: number;
+  memory: number | null;
+  prompts: number;
+  requests: number;
+  seconds: number;
+  settings: string[];
+  wanted: number;
 }
 export interface UndeployParams {
   gateway?: boolean;
