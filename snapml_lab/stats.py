@@ -210,15 +210,10 @@ def fisher_p_value(hits: int, trials: int, other_hits: int, other_trials: int) -
 
 
 def student_p_value(t: float, freedom: float) -> float:
-    """Return the two-sided p-value of Student's t, by so many degrees of freedom.
+    """Return the two-sided p-value of Student's t, by so many degrees of freedom."""
+    from scipy import special  # a fifth of a second less than scipy.stats to import
 
-    Source: Abramowitz & Stegun, "Handbook of Mathematical Functions" (1964), 26.7.1 and 26.5.27.
-    """
-    a, b = freedom / 2, 0.5
-    rest = t * t / (freedom + t * t)
-    if rest < (b + 1) / (a + b + 2):  # near 1 the part beyond is known to more digits
-        return 1 - _incomplete_beta(b, a, rest)
-    return _incomplete_beta(a, b, freedom / (freedom + t * t))
+    return float(2 * special.stdtr(freedom, -abs(t)))
 
 
 def student_reach(confidence: float, freedom: float) -> float:
@@ -228,56 +223,13 @@ def student_reach(confidence: float, freedom: float) -> float:
         confidence: in (0, 1).
         freedom: degrees of freedom, more than 0.
     """
-    low, high = 0.0, 1.0
-    while student_p_value(high, freedom) > 1 - confidence:
-        low, high = high, 2 * high
-    while high - low > _ROUNDING * high:
-        middle = (low + high) / 2
-        if student_p_value(middle, freedom) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+    from scipy import special
+
+    return float(special.stdtrit(freedom, (1 + confidence) / 2))
 
 
-_ROUNDING = 1e-12
 _ALIKE = 1e-7
 """Logarithms of likelihoods that are this near are of tables as likely, but for rounding."""
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function.
-
-    Source: the continued fraction of DLMF (https://dlmf.nist.gov) 8.17.22, by the method of Lentz as Thompson & Barnett
-    have it, J. Comp. Phys. 64 (1986).
-    """
-    if not 0 < x < 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(b, a, 1 - x)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
-    tiny = 1e-300
-    c, d, found = 1.0, 0.0, 1.0
-    for step in range(_MOST_STEPS):
-        half = step // 2
-        if step == 0:
-            factor = 1.0
-        elif step % 2 == 0:
-            factor = half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
-        else:
-            factor = -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1))
-        d = 1 / (1 + factor * d or tiny)
-        c = 1 + factor / c or tiny
-        found *= c * d
-        if step and abs(c * d - 1) < _STILL:
-            break
-    return front * (found - 1) / a
-
-
-_MOST_STEPS = 10_000
-_STILL = 1e-15
 
 
 def paired_proportions(pairs: Sequence[tuple[bool, bool]], *, confidence: float = 0.95) -> Comparison:

@@ -1,7 +1,8 @@
 """Commands about capture: keeping a sample of requests and answers, redacted, for data sets and evaluation."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -9,15 +10,20 @@ from snapml_lab import clock
 from snapml_lab.commands.core import command
 from snapml_lab.commands.guardrails import Many
 from snapml_lab.commands.types import Completes, Limit
+from snapml_lab.engines import tensors
 from snapml_lab.errors import InvalidInputError, NotFoundError, SnapmlError
 from snapml_lab.finetune import records
 from snapml_lab.governance.roles import Effect
 from snapml_lab.guardrails import capture
-from snapml_lab.registry import deployments
+from snapml_lab.registry import deployments, versions
+from snapml_lab.registry.signature import Signature
 from snapml_lab.store.files import replace
 from snapml_lab.views.base import View
 from snapml_lab.views.tables import framed, html_table, text_table
 from snapml_lab.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CapturedName = Annotated[str, Completes("captures"), Field(min_length=1, description="a deployment's name")]
 _SHOWN = 200
@@ -130,15 +136,20 @@ class CapturedList(View):
     def text(self) -> str:
         """A table."""
         return (
-            text_table(_CAPTURED, self._rows()) if self.captured else f"Nothing is kept of {self.deployment}."
+            text_table(_CAPTURED, self._cells())
+            if self.captured
+            else f"Nothing is kept of {self.deployment}."
         )
 
     def html(self) -> str:
         """A table."""
-        return framed(html_table(_CAPTURED, self._rows())) if self.captured else super().html()
+        return framed(html_table(_CAPTURED, self._cells())) if self.captured else super().html()
 
-    def _rows(self) -> list[list[str]]:
-        return [[item.at[:19], item.asked, item.answered, str(item.masked)] for item in self.captured]
+    def _cells(self) -> list[list[str]]:
+        return [
+            [item.at[:19], item.asked, item.answered, str(item.masked)]  # noqa: PD008 - a time, no table
+            for item in self.captured
+        ]
 
 
 _CAPTURED = ["at", "asked", "answered", "masked"]
@@ -159,7 +170,10 @@ def show(ws: Workspace, deployment: CapturedName, *, limit: Limit = 20) -> Captu
 
 
 class ExportView(View):
-    """A file of chat records; ``left_out``: what is no conversation of text alone, as fine-tuning takes it."""
+    """A file of chat records, or of rows of a classic model.
+
+    ``left_out``: requests that are no conversation of text alone, as fine-tuning takes it, or hold no rows that can be read.
+    """
 
     deployment: str
     path: str
@@ -168,15 +182,22 @@ class ExportView(View):
 
     def text(self) -> str:
         """One line."""
-        left = f", {self.left_out} left out (no conversation of text alone)" if self.left_out else ""
+        left = (
+            f", {self.left_out} left out (neither a conversation of text alone nor rows)"
+            if self.left_out
+            else ""
+        )
         return f"{self.records} records of {self.deployment} in {self.path}{left}"
 
 
-@command("capture export", effect=Effect.WRITE)
+@command("capture export", effect=Effect.WRITE, heavy=True)
 def export(
     ws: Workspace, deployment: CapturedName, out: Annotated[str, Field(min_length=1, description="a file")]
 ) -> ExportView:
-    """Write what was kept of a deployment as chat records, oldest first, in the form that fine-tuning and evaluation take.
+    """Write what was kept of a deployment, oldest first: chat records, in the form that fine-tuning and evaluation take.
+
+    Of a classic model it is a table (CSV) of the rows that were asked about: ``at``, what was asked, and what was answered in
+    columns that begin with ``predicted_``.
 
     Args:
         deployment: its name.
@@ -187,6 +208,15 @@ def export(
     if not path.parent.is_dir():
         raise InvalidInputError.of("out", out, "a file in a folder that is there")
     kept = list(reversed(capture.read(ws, deployment)))
+    if any("inputs" in item.request for item in kept):
+        frames = [frame for item in kept if (frame := _rows(item, _columns(ws, deployment))) is not None]
+        _write_table(path, frames)
+        return ExportView(
+            deployment=deployment,
+            path=ws.relative(path),
+            records=sum(map(len, frames)),
+            left_out=len(kept) - len(frames),
+        )
     lines = [line for item in kept if (line := _record(item)) is not None]
     replace(path, "".join(f"{line}\n" for line in lines).encode())
     return ExportView(
@@ -199,6 +229,36 @@ def _known(ws: Workspace, deployment: str) -> None:
         raise NotFoundError(
             f"Nothing is captured of {deployment!r}.", fix=f"Begin: snapml capture on {deployment}"
         )
+
+
+def _columns(ws: Workspace, deployment: str) -> list[str]:
+    """Return the columns that a deployment's model reads, for requests that do not name them."""
+    try:
+        found = versions.find(ws.ledger, deployments.get(ws, deployment).model)
+    except NotFoundError:
+        return []
+    return Signature(**found.signature).columns if found.signature else []
+
+
+def _rows(item: capture.Captured, columns: list[str]) -> "pd.DataFrame | None":
+    """Return what one request asked and was answered as a table, if it can be read; what was redacted is there as such."""
+    try:
+        frame = tensors.table(item.request, columns)
+    except SnapmlError:
+        return None
+    frame.insert(0, "at", clock.iso(item.at))
+    outputs = item.answer.get("outputs") if isinstance(item.answer, dict) else None
+    for output in outputs if isinstance(outputs, list) else ():
+        if isinstance(output.get("data"), list) and len(output["data"]) == len(frame):
+            frame[f"predicted_{output.get('name')}"] = output["data"]
+    return frame
+
+
+def _write_table(path: Path, frames: "list[pd.DataFrame]") -> None:
+    import pandas as pd
+
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    replace(path, table.to_csv(index=False).encode("utf-8", "replace"))
 
 
 def _record(item: capture.Captured) -> str | None:

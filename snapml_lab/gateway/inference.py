@@ -69,6 +69,7 @@ class Inference:
                 continue
             if answer.status == 200:
                 meter.complete()
+                self._kept(exchange, body, content)
             elif last or answer.status < 500:
                 meter.fail(answer.status)
             else:
@@ -81,6 +82,15 @@ class Inference:
             )
         assert refusal is not None
         return refusal
+
+    def _kept(self, exchange: Exchange, body: bytes, content: bytes) -> None:
+        """Capture a request and its answer, where that is asked for; read as JSON in the books' thread, for tensors may be long."""
+        capturer = self.desk.known.capturer(exchange.deployment.name)
+        if capturer is not None:
+            identifier, at = exchange.meter.id, exchange.at
+            self.desk.books.soon(
+                lambda: capturer.record(identifier, at, json.loads(body), json.loads(content))
+            )
 
     async def describe(self, request: web.Request, key: Key, deployment: Deployment) -> web.Response:
         """Relay a model's description; it costs nothing."""

@@ -4,6 +4,7 @@ The bodies are those that the codecs of mlserver 1.7.1 write for two tables, and
 documentation; the answers' names, shapes, datatypes and content types are those its scikit-learn runtime gave for the same.
 """
 
+import csv
 import gzip
 import http.client
 import json
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from snapml_lab.guardrails import capture
 from snapml_lab.registry import model_file
 from snapml_lab.registry.signature import Signature
 
 from . import classic
-from .home import Lab
+from .home import Lab, until
 from .test_predict_engine import ask
 
 Body = dict[str, Any]
@@ -238,3 +240,32 @@ def test_a_server_and_a_model_say_what_they_are(open_shop: Lab) -> None:
     for path in ("/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/stays/versions/v0"):
         status, answer = ask(open_shop, "GET", path)
         assert (status, list(answer)) == (404, ["error"])
+
+
+def test_what_was_asked_of_a_classic_model_is_kept_and_is_a_table_again(open_shop: Lab, iris: str) -> None:
+    for name in ("stays", iris):
+        open_shop.do("capture", "on", name)
+    assert ask(open_shop, "POST", "/v2/models/stays/infer", people(CITY))[0] == 200
+    assert ask(open_shop, "POST", "/v2/models/stays/infer", {"inputs": []})[0] == 400
+    named = people(column("city", ["ann@example.org", "Rome"], "BYTES", "str"))
+    assert ask(open_shop, "POST", "/v2/models/stays/infer", named)[0] == 200
+    assert ask(open_shop, "POST", f"/v2/models/{iris}/infer", leaves())[0] == 200
+    for name, number in (("stays", 2), (iris, 1)):
+        until(
+            lambda name=name, number=number: len(capture.read(open_shop.ws, name)) == number,
+            what="what is kept",
+        )
+        open_shop.do("capture", "off", name)
+    told = open_shop.do("capture", "export", "stays", "asked.csv")
+    assert (told["records"], told["left_out"]) == (4, 0)
+    with (open_shop.folder / "asked.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["at", "age", "spent", "city", "predicted_stays", "predicted_probability"]
+    assert [(row["age"], row["city"], row["predicted_stays"]) for row in rows[:2]] == [
+        ("40", "Oslo", "no"),
+        ("19", "Rome", "yes"),
+    ]
+    assert "example.org" not in rows[2]["city"]
+    open_shop.do("capture", "export", iris, "leaves.csv")
+    with (open_shop.folder / "leaves.csv").open(newline="") as file:
+        assert [row["x0"] for row in csv.DictReader(file)] == ["5.1", "6.7"]

@@ -119,7 +119,7 @@ export interface Commands {
     result: BudgetList;
   };
   /**
-   * Write what was kept of a deployment as chat records, oldest first, in the form that fine-tuning and evaluation take.
+   * Write what was kept of a deployment, oldest first: chat records, in the form that fine-tuning and evaluation take.
    */
   'capture/export': {
     params: CaptureExportParams;
@@ -1136,7 +1136,9 @@ export interface CaptureExportParams {
   out: string;
 }
 /**
- * A file of chat records; ``left_out``: what is no conversation of text alone, as fine-tuning takes it.
+ * A file of chat records, or of rows of a classic model.
+ *
+ * ``left_out``: requests that are no conversation of text alone, as fine-tuning takes it, or hold no rows that can be read.
  */
 export interface ExportView {
   deployment: string;
