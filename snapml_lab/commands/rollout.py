@@ -132,7 +132,7 @@ def _number(name: str, value: float, *, signed: bool) -> str:
     sign = ("+" if value >= 0 else "−") if signed else "−" if value < 0 else ""
     size = abs(value)
     if name == "failures":
-        return f"{sign}{100 * size:.1f} %"
+        return f"{sign}{100 * size:.1f} {'points' if signed else '%'}"
     return f"{sign}{money.show(round(size))}" if name == "cost" else f"{sign}{size:.3g} ms"
 
 

@@ -121,6 +121,17 @@ describe('what models did', () => {
     assert.equal(differenceText(item, trans), '−20 ms (−55 ms to +15 ms)');
     const same = { ...item, figure: 'cost', difference: 0, low: 0, high: 0 };
     assert.equal(differenceText(same, trans), '$0.00');
+    const failed = {
+      ...item,
+      figure: 'failures',
+      difference: -0.002,
+      low: -0.13,
+      high: 0.128
+    };
+    assert.equal(
+      differenceText(failed, trans),
+      '−0.2 points (−13.0 points to +12.8 points)'
+    );
     assert.equal(chanceWord(item, trans), 'could be chance');
     assert.equal(chanceWord({ chance: false }, trans), 'not by chance');
   });

@@ -178,8 +178,12 @@ export function differenceText(
   item: DifferenceView,
   trans: TranslationBundle
 ): string {
-  const signed = (value: number): string =>
-    `${value > 0 ? '+' : ''}${amount(item.figure, value, trans)}`;
+  const signed = (value: number): string => {
+    const plus = value > 0 ? '+' : '';
+    return item.figure === 'failures'
+      ? trans.__('%1%2 points', plus || (value < 0 ? MINUS : ''), points(value))
+      : `${plus}${amount(item.figure, value, trans)}`;
+  };
   if (item.low === item.high) {
     return signed(item.difference);
   }
@@ -204,10 +208,15 @@ function amount(name: string, value: number, trans: TranslationBundle): string {
   const sign = value < 0 ? MINUS : '';
   switch (name) {
     case 'failures':
-      return `${sign}${(100 * size).toFixed(1)}%`;
+      return `${sign}${points(size)}%`;
     case 'cost':
       return `${sign}${formatMoney(BigInt(Math.round(size)))}`;
     default:
       return `${sign}${formatLatency(size, trans)}`;
   }
+}
+
+/** The size of a share in hundredths. */
+function points(share: number): string {
+  return (100 * Math.abs(share)).toFixed(1);
 }
