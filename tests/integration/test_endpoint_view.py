@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from snapml_lab.workspace import Workspace
 
 NAME = "story"
 PATIENCE = 30.0
-READY = 20.0
+READY = 60.0
 
 
 def until(look: Callable[[], Any]) -> Any:
@@ -46,7 +47,10 @@ class Story:
         spec = {"socket": str(deployments.socket_path(ws, NAME))}
         work = Work(services.ENDPOINT, NAME, [sys.executable, engine.__file__], spec, cpus=0, service=True)
         self.job = queue.submit(ws, work, actor="tester", origin=Origin())
-        gateway = services.start_gateway(ws, None, actor="tester", origin=Origin())
+        # One of its own: the usual one may be another test's in a moment.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        gateway = services.start_gateway(ws, port, actor="tester", origin=Origin())
         for job in (self.job, gateway):
             services.wait_ready(ws, job, timeout=READY)
         self.port = services.gateway_port(ws, gateway)
