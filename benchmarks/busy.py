@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from gateways import DIRECT, gateways, worked
@@ -37,8 +36,6 @@ with snap.run(sys.argv[1]) as run:
 """
 _IDLE, _BURNT = "idle", "8 processes that take the processors and log nothing"
 _LOGGING = OURS
-_APART = -10
-"""The priority the asker and the provider are given where they stand for other machines: the gateway's own."""
 
 
 def gateway_busy(rounds: int = 6, seconds: float = 5.0) -> Entry:
@@ -68,7 +65,7 @@ def gateway_busy(rounds: int = 6, seconds: float = 5.0) -> Entry:
                 with _at_work(ws, name, f"{index}"):
                     before, begun = _lines(ws), time.monotonic()
                     among[name].append(asked(OURS))
-                    with _raised(asker.process.pid, found[DIRECT].pid):
+                    with _apart(asker.process.pid, found[DIRECT].pid):
                         apart[name].append(asked(OURS))
                         direct[name].append(asked(DIRECT))
                     if name == _LOGGING:
@@ -91,7 +88,7 @@ def gateway_busy(rounds: int = 6, seconds: float = 5.0) -> Entry:
         f" (the processors taken, nothing logged: {half[_BURNT]:.2f}× and {worse[_BURNT]:.2f}×)",
         worse[_LOGGING] <= 1.5 and half[_LOGGING] <= 1.5, "python benchmarks/run.py gateway_busy",
         notes=(
-            f"each sample is the p95 of {seconds:g} s of {_A_SECOND} requests a second. The asker and the provider stand for other machines: they are given the gateway's own priority, so that what they wait for a processor does not count. With them in the crowd, it is {_said(among, _LOGGING)} (nothing logged: {_said(among, _BURNT)}); the provider without the gateway, out of the crowd: {_said(direct, _LOGGING)}. All requests: {told}. The {_LOGGERS} logged {logged:,.0f} metrics a second on {len(os.sched_getaffinity(0))} cores.",
+            f"each sample is the p95 of {seconds:g} s of {_A_SECOND} requests a second. The asker and the provider stand for other machines: they are scheduled in real time, as the gateway is, so that what they wait for a processor does not count. With them in the crowd, it is {_said(among, _LOGGING)} (nothing logged: {_said(among, _BURNT)}); the provider without the gateway, out of the crowd: {_said(direct, _LOGGING)}. All requests: {told}. The {_LOGGERS} logged {logged:,.0f} metrics a second on {len(os.sched_getaffinity(0))} cores.",
         ),
     )  # fmt: skip
 
@@ -107,24 +104,19 @@ def _said(samples: dict[str, list[list[float]]], name: str) -> str:
 
 
 @contextlib.contextmanager
-def _raised(*pids: int) -> Iterator[None]:
-    """Give processes the gateway's priority for the length of the block.
+def _apart(*pids: int) -> Iterator[None]:
+    """Have processes scheduled in real time, as a gateway is, for the length of the block: they stand for other machines.
 
     Raises:
         PermissionError: this account may not.
     """
-    groups = [Path(f"/proc/{pid}/autogroup") for pid in pids]
-    for pid, group in zip(pids, groups, strict=True):
-        os.setpriority(os.PRIO_PROCESS, pid, _APART)
-        if group.exists():
-            group.write_text(str(_APART))
+    for pid in pids:
+        os.sched_setscheduler(pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     try:
         yield
     finally:
-        for pid, group in zip(pids, groups, strict=True):
-            os.setpriority(os.PRIO_PROCESS, pid, 0)
-            if group.exists():
-                group.write_text("0")
+        for pid in pids:
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ AT_ONCE = "inner"
 TOKENS = 16
 """Tokens of an answer, unless it is asked for another number of them."""
 WITHOUT = (
-    "all with one worker and the same provider behind; ours with a key of its own that has a limit, a price for its tokens, and a row in the ledger for each request.",
+    "all with one worker and the same provider behind; ours with a key of its own that has a limit, a price for its tokens, and a row in the ledger for each request. It has itself scheduled in real time where its account may, as here.",
     "LiteLLM is run with its master key and no database: its own keys, budgets and record of what was spent need PostgreSQL through Prisma, whose engine no package registry has, so none of that work is in its figures, which favours it. MLflow's gateway has no keys, no budget and no bill at all.",
 )
 

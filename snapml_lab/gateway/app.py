@@ -84,7 +84,9 @@ async def _serve(ws: Workspace, host: str, port: int, report: Reporter) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    going_first = asyncio.create_task(priority.keep())
     await stop.wait()
+    going_first.cancel()
     await runner.cleanup()
 
 
@@ -338,7 +340,6 @@ class Gateway:
 
     async def _quietly(self, work: Callable[[], object]) -> None:
         def done() -> None:
-            priority.fall()
             try:
                 work()
             finally:

@@ -20,7 +20,6 @@ from snapml_lab.costs.prices import Rate
 from snapml_lab.costs.usage import Usage
 from snapml_lab.engines import idle, services
 from snapml_lab.errors import ConflictError, SnapmlError
-from snapml_lab.gateway import priority
 from snapml_lab.gateway.books import Books, Opening, OverBudgetError, Settlement
 from snapml_lab.gateway.cache import Answers
 from snapml_lab.gateway.judging import Judges
@@ -350,7 +349,6 @@ async def _wake(exchange: Exchange, choice: Choice) -> None:
     ws = exchange.desk.ws
 
     def started() -> None:
-        priority.fall()
         try:
             job = idle.wake(ws, choice.deployment, choice.target)
             services.wait_ready(ws, job, timeout=_WAKE_SECONDS)

@@ -15,7 +15,7 @@ from functools import partial
 from prometheus_client import Counter
 
 from snapml_lab.errors import SnapmlError
-from snapml_lab.gateway import collector, priority
+from snapml_lab.gateway import collector
 from snapml_lab.gateway.collector import Route
 from snapml_lab.gateway.semconv import Settled
 from snapml_lab.registry import deployments
@@ -133,7 +133,6 @@ class _Line:
                 self._give_up()
 
     def _work(self) -> None:
-        priority.fall()
         try:
             from snapml_lab.gateway.otlp import Sender
 

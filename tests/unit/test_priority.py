@@ -1,69 +1,100 @@
-"""What the gateway starts does not go before others, though the gateway does."""
+"""The gateway goes before others where its account may, as long as it takes little; what it starts does not."""
 
+import json
+import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-SOURCE = """
-import os, subprocess, sys, threading
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="each system has ranks of its own")
+
+# Of what is in no group there may be a file, too, with nothing in it: so it is in a machine's first session.
+RANK = """
+import json, os, subprocess, sys, threading
+from pathlib import Path
+
+def rank():
+    group = Path("/proc/self/autogroup")
+    said = group.read_text().split() if group.exists() else []
+    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    return [policy, os.getpriority(os.PRIO_PROCESS, 0), int(said[-1]) if said else None]
+"""
+TELL = RANK + "print(json.dumps(rank()))"
+
+RISEN = f"""{RANK}
 from snapml_lab.gateway import priority
-before = os.getpriority(os.PRIO_PROCESS, 0)
+told = {{}}
+def start(name):
+    said = subprocess.check_output([sys.executable, "-c", {TELL!r}], start_new_session=True)
+    told[name] = json.loads(said)
 priority.rise()
-raised = os.getpriority(os.PRIO_PROCESS, 0)
-told = []
-def start():
-    priority.fall()
-    told.append(int(subprocess.check_output([sys.executable, "-c", "import os; print(os.getpriority(os.PRIO_PROCESS, 0))"])))
-thread = threading.Thread(target=start)
+told["itself"] = rank()
+start("started")
+thread = threading.Thread(target=start, args=["started by a thread"])
 thread.start()
 thread.join()
-print(before, raised, told[0], os.getpriority(os.PRIO_PROCESS, 0))
+print(json.dumps(told))
 """
 
-
-def test_what_is_started_has_the_priority_that_was_before() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SOURCE], capture_output=True, text=True, timeout=60, check=True
-    )
-    before, raised, started, after = map(int, done.stdout.split())
-    assert started == before
-    assert raised == after
-    assert raised in (before, -10)  # where the account may not, it stays
-
-
-# Of the first session of a machine and what it starts there is a file, too, with nothing in it: it is in no group.
-TOLD = "from pathlib import Path; print((Path('/proc/self/autogroup').read_text().split() or ['none'])[-1])"
-
-GROUP = f"""
-import os, subprocess, sys
+KEPT = """
+import asyncio, json, os, time
 from snapml_lab.gateway import priority
+priority._SECONDS = 0.05
+async def seen(most):
+    keeping = asyncio.create_task(priority.keep())
+    await asyncio.sleep(0)
+    spent = time.process_time()
+    while time.process_time() - spent < 0.2:
+        pass
+    found = [os.sched_getscheduler(0)]
+    while len(found) < most:
+        await asyncio.sleep(0.001)
+        if (now := os.sched_getscheduler(0)) != found[-1]:
+            found.append(now)
+    return found
 priority.rise()
-print(os.getpriority(os.PRIO_PROCESS, 0))
-{TOLD}
-print(subprocess.check_output([sys.executable, "-c", {TOLD!r}], start_new_session=True, text=True))
+print(json.dumps(asyncio.run(seen(3))))
 """
 
 
-def group(*, new_session: bool) -> str:
-    told = [sys.executable, "-c", TOLD]
-    return subprocess.check_output(told, start_new_session=new_session, text=True, timeout=60).strip()
+def told(source: str, *, own_session: bool = False) -> Any:
+    run = [sys.executable, "-c", source]
+    return json.loads(subprocess.check_output(run, timeout=60, start_new_session=own_session))
+
+
+def may(attempt: str) -> bool:
+    run = [sys.executable, "-c", f"import os; {attempt}"]
+    return subprocess.run(run, stderr=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+
+
+def real_time() -> bool:
+    return may("os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))")
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_the_group_of_its_own_session_goes_first_and_that_of_what_it_starts_does_not(own: bool) -> None:
-    if not Path("/proc/self/autogroup").exists() or group(new_session=True) == "none":
-        pytest.skip("sessions are not scheduled as groups")
-    before = group(new_session=False)
-    done = subprocess.run(
-        [sys.executable, "-c", GROUP],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        start_new_session=own,
-    )
-    thread, raised, started = done.stdout.split()
-    assert started == "0"
-    assert raised == (thread if own else before)  # both, or neither where the account may not
+def test_it_goes_first_where_the_account_may_and_what_it_starts_does_not(own: bool) -> None:
+    ordinary, apart = told(TELL), told(TELL, own_session=True)
+    assert ordinary[0] == os.SCHED_OTHER
+    found = told(RISEN, own_session=own)
+    policy, nice, group = found.pop("itself")
+    assert policy == (os.SCHED_RR if real_time() else os.SCHED_OTHER)
+    raises = may("os.setpriority(os.PRIO_PROCESS, 0, -10)")
+    assert nice == (-10 if raises else ordinary[1])
+    if own and apart[2] is not None:
+        assert group == (-10 if raises else apart[2])
+    else:
+        assert group == ordinary[2]  # nobody else's session is touched
+    for started in found.values():
+        assert started in (
+            apart,
+            [os.SCHED_OTHER, 0, apart[2]],
+        )  # real time is followed by 0, whatever was before
+
+
+def test_what_computes_gives_its_place_up_and_gets_it_back() -> None:
+    if not real_time():
+        pytest.skip("this account may not have anything scheduled in real time")
+    first, then, last = (policy & ~os.SCHED_RESET_ON_FORK for policy in told(KEPT))
+    assert (first, then, last) == (os.SCHED_RR, os.SCHED_OTHER, os.SCHED_RR)
