@@ -1,8 +1,8 @@
 """Finding runs by an expression over typed columns: ``metric.val_auc > 0.9 and param.lr < 1e-3``. Standard library only.
 
 The expression is Python's own grammar, read by ``ast`` and never run. Each comparison is a look into an index. Where one
-of those that must hold fits few runs, the search begins with those; else it walks the runs, newest first, and stops
-when it has enough.
+of those that must hold fits few runs, the search begins with those; else it walks the runs, newest first, only those of
+one value where a comparison asks for it, and stops when it has enough.
 """
 
 import ast
@@ -39,6 +39,8 @@ _OPERATORS: dict[type[ast.cmpop], str] = {
     ast.Eq: "=", ast.NotEq: "<>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "IN", ast.NotIn: "NOT IN",
     ast.Is: "=", ast.IsNot: "<>",
 }  # fmt: skip
+_INDEXED = {("latest_metrics", "value"), ("params", "text"), ("params", "number"), ("tags", "text")}
+"""With the name before and the run behind: what has one value of it comes by the run's id."""
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 
 
@@ -57,11 +59,19 @@ class _Field:
 
 @dataclass(frozen=True)
 class _Test:
-    """A condition as SQL; ``driver`` finds the runs that meet it through an index, where there is one."""
+    """A condition.
+
+    Attributes:
+        sql: says whether it holds for the run that ``{run}`` stands for; of a run's own fields, for the row of ``runs``.
+        values: what it is asked with.
+        driver: finds the runs that meet it through an index, where there is one.
+        in_order: the driver finds them by their ids, which sort by time.
+    """
 
     sql: str
     values: tuple[Any, ...]
     driver: str | None = None
+    in_order: bool = False
 
 
 def search(
@@ -84,29 +94,35 @@ def search(
     if by is not None:
         sorted_by = _field(_parsed(by, "by"), "by")
         return _sorted(ledger, tests, sorted_by, order, limit)
-    driver = _fewest(ledger, tests)
-    if driver is not None:
-        others = [test for test in tests if test is not driver]
-        source = f"({driver.driver}) AS found CROSS JOIN runs ON runs.id = found.run"
-        values: list[Any] = list(driver.values)
+    driver = _fewest(ledger, tests) or next((test for test in tests if test.in_order), None)
+    if driver is None:
+        run, source, where, values = "runs.id", "runs", *_all(tests, "runs.id")
     else:
-        others, source, values = tests, "runs", []
-    where = " AND ".join(["runs.deleted_at IS NULL", *(test.sql for test in others)])
-    for test in others:
-        values += test.values
+        run, source = "found.run", _found(driver)
+        where, values = _all([test for test in tests if test is not driver], run)
+        values = [*driver.values, *values]
     rows = ledger.rows(
-        f"SELECT runs.id FROM {source} WHERE {where} ORDER BY runs.id {order} LIMIT ?", *values, limit
+        f"SELECT {run} AS id FROM {source} WHERE {where} ORDER BY {run} {order} LIMIT ?", *values, limit
     )
     return [row["id"] for row in rows]
 
 
+def _found(driver: _Test) -> str:
+    return f"({driver.driver}) AS found CROSS JOIN runs ON runs.id = found.run"
+
+
+def _all(tests: Sequence[_Test], run: str) -> tuple[str, list[Any]]:
+    """Return what says that all hold for a run that is not deleted, and its values; ``run`` is the column of its id."""
+    where = " AND ".join(["runs.deleted_at IS NULL", *(test.sql.format(run=run) for test in tests)])
+    return where, [value for test in tests for value in test.values]
+
+
 def _sorted(ledger: Ledger, tests: Sequence[_Test], field: _Field, order: str, limit: int) -> list[str]:
-    where = " AND ".join(["runs.deleted_at IS NULL", *(test.sql for test in tests)])
-    values = [value for test in tests for value in test.values]
     if field.table is None:
         column = (
             "runs.id" if field.column == _COLUMNS["started"] else field.column
         )  # ids sort by time, and are indexed
+        where, values = _all(tests, "runs.id")
         rows = ledger.rows(
             f"SELECT runs.id FROM runs WHERE {where} AND {column} IS NOT NULL"
             f" ORDER BY {column} {order}, runs.id DESC LIMIT ?",
@@ -120,17 +136,15 @@ def _sorted(ledger: Ledger, tests: Sequence[_Test], field: _Field, order: str, l
         column = "number"
     driver = _fewest(ledger, tests)
     if driver is None:  # along the index, in order, until there are enough
-        source = f"{field.table} AS kept CROSS JOIN runs ON runs.id = kept.run"
+        source = f"{field.table} AS sorted CROSS JOIN runs ON runs.id = sorted.run"
         first: tuple[Any, ...] = ()
     else:  # few: each is looked at, and then they are sorted
-        source = (
-            f"({driver.driver}) AS found CROSS JOIN runs ON runs.id = found.run"
-            f" CROSS JOIN {field.table} AS kept ON kept.run = runs.id"
-        )
+        source = f"{_found(driver)} CROSS JOIN {field.table} AS sorted ON sorted.run = runs.id"
         first = driver.values
+    where, values = _all(tests, "sorted.run")
     rows = ledger.rows(
         f"SELECT runs.id FROM {source}"
-        f" WHERE kept.name = ? AND kept.{column} IS NOT NULL AND {where} ORDER BY kept.{column} {order} LIMIT ?",
+        f" WHERE sorted.name = ? AND sorted.{column} IS NOT NULL AND {where} ORDER BY sorted.{column} {order} LIMIT ?",
         *first, field.name, *values, limit,
     )  # fmt: skip
     return [row["id"] for row in rows]
@@ -233,7 +247,8 @@ def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> _Test:
     column = _compared(field, [value])
     if field.table is None:
         return _Test(f"{column} {sign} ?", (value,))
-    return _of_row(field, f"{column} {sign} ?", (value,))
+    in_order = sign == "=" and (field.table, column.removeprefix("kept.")) in _INDEXED
+    return _of_row(field, f"{column} {sign} ?", (value,), in_order=in_order)
 
 
 def _among(field: _Field, right: ast.expr, *, negated: bool) -> _Test:
@@ -264,12 +279,13 @@ def _exists(field: _Field) -> _Test:
     return _of_row(field, "1", ())
 
 
-def _of_row(field: _Field, condition: str, values: tuple[Any, ...]) -> _Test:
+def _of_row(field: _Field, condition: str, values: tuple[Any, ...], *, in_order: bool = False) -> _Test:
     inside = f"FROM {field.table} AS kept WHERE kept.name = ? AND {condition}"
     return _Test(
-        f"EXISTS (SELECT 1 FROM {field.table} AS kept WHERE kept.run = runs.id AND kept.name = ? AND {condition})",
+        f"EXISTS (SELECT 1 FROM {field.table} AS kept WHERE kept.run = {{run}} AND kept.name = ? AND {condition})",
         (field.name, *values),
         f"SELECT kept.run AS run {inside}",
+        in_order,
     )
 
 
