@@ -11,6 +11,7 @@ A priority counts within a group where processes of a session are scheduled as o
 import asyncio
 import contextlib
 import os
+import resource
 import sys
 import threading
 import time
@@ -43,8 +44,13 @@ async def keep() -> None:
 
 def _rank(thread: int, *, waits: bool) -> None:
     if sys.platform == "linux":
-        policy, least = (os.SCHED_RR, 1) if waits else (os.SCHED_OTHER, 0)
+        policy, least = (os.SCHED_RR, 1) if waits and _safe() else (os.SCHED_OTHER, 0)
         with contextlib.suppress(OSError):
             os.sched_setscheduler(thread, policy | os.SCHED_RESET_ON_FORK, os.sched_param(least))
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, thread, _RAISED)
+
+
+def _safe() -> bool:
+    """Say whether a process may be in real time for any length: one over a limit of it is killed (setrlimit(2))."""
+    return resource.getrlimit(resource.RLIMIT_RTTIME)[0] == resource.RLIM_INFINITY

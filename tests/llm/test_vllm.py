@@ -301,14 +301,21 @@ def test_a_sweep_over_it_chooses_by_the_rule_and_what_it_applies_is_what_runs(
     deployments.withdraw(lab.ws, "swept")
 
 
-def test_an_engine_that_is_killed_comes_back_with_its_adapters(client: openai.OpenAI, real: Served) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_engine_whose_core_falls_or_stands_still_comes_back_with_its_adapters(
+    client: openai.OpenAI, real: Served, how: signal.Signals
+) -> None:
     before, job = text(client, TUNED), real.service()
     payload = min(processes.bearing(real.lab.nonce(job.id)))
     cores = [
         pid for pid in processes.descendants(payload) if "EngineCore" in "".join(processes.command_line(pid))
     ]
     assert cores
-    os.kill(cores[0], signal.SIGKILL)
+    os.kill(cores[0], how)
+    if how is signal.SIGSTOP:  # found out by who waits for a minute and then by a canary
+        with pytest.raises(openai.InternalServerError) as told:
+            text(client.with_options(timeout=300), TUNED)
+        assert (told.value.status_code, told.value.code) == (503, "engine_unavailable")
     until(lambda: real.lab.job(job.id).restarts > job.restarts, what="the fall")
     services.wait_ready(real.lab.ws, real.lab.job(job.id))
     assert text(client, TUNED) == before

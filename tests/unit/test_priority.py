@@ -98,3 +98,9 @@ def test_what_computes_gives_its_place_up_and_gets_it_back() -> None:
         pytest.skip("this account may not have anything scheduled in real time")
     first, then, last = (policy & ~os.SCHED_RESET_ON_FORK for policy in told(KEPT))
     assert (first, then, last) == (os.SCHED_RR, os.SCHED_OTHER, os.SCHED_RR)
+
+
+def test_where_real_time_is_limited_it_is_not_taken() -> None:
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_RTTIME, (10**6, resource.RLIM_INFINITY))"
+    policy, _, _ = told(f"{limited}\n{RISEN}")["itself"]
+    assert policy == os.SCHED_OTHER
