@@ -16,7 +16,7 @@ SAFELY: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
 
 VARIABLE = "SNAPML_BASE_MODEL"
 SAMPLE = "sample"
-_VERSION = "llm-2"
+_VERSION = "llm-3"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -73,13 +73,11 @@ def withdraw(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A gateway, and a small base model made on the spot with heads as wide as vLLM takes them on a processor."""
+    """A gateway, and a small base model made on the spot."""
     made = Lab(tmp_path_factory.mktemp("vllm"), tmp_path_factory.mktemp("cache"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(made.cache))
-        work = Work(
-            "sample", "sample-llm", queue.python("snapml_lab.finetune.sample:run"), {"steps": 40, "heads": 4}
-        )
+        work = Work("sample", "sample-llm", queue.python("snapml_lab.finetune.sample:run"), {"steps": 40})
         job = queue.submit(made.ws, work, actor="tests", origin=Origin())
         assert queue.wait(made.ws, job, timeout=200).state is State.SUCCEEDED
         port = free_port()
