@@ -35,6 +35,14 @@ def vllm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(named) if named else tmp_path_factory.mktemp("data")
 
 
+@pytest.fixture(scope="session")
+def real_time() -> bool:
+    """Whether this account may have processes scheduled in real time, tried in one."""
+    attempt = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    done = subprocess.run([sys.executable, "-c", attempt], stderr=subprocess.DEVNULL, timeout=60, check=False)
+    return done.returncode == 0
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a workspace in it, current and named by SNAPML_WORKSPACE."""

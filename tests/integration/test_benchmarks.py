@@ -30,7 +30,9 @@ _KEPT = {
 
 
 @pytest.mark.parametrize("name", _SMALL)
-def test_a_benchmark_measures(name: str) -> None:
+def test_a_benchmark_measures(name: str, real_time: bool) -> None:
+    if name == "gateway_busy" and not real_time:
+        pytest.skip("it has the asker scheduled in real time, which this account may not")
     source = (
         f"import run, metrics, start, finding, busy, long_curve, streams\none = {_SMALL[name]}\n"
         f"assert run._ALL[{name!r}] and {_KEPT.get(name, 'True')}, one\n"

@@ -64,26 +64,22 @@ def told(source: str, *, own_session: bool = False) -> Any:
     return json.loads(subprocess.check_output(run, timeout=60, start_new_session=own_session))
 
 
-def may(attempt: str) -> bool:
-    run = [sys.executable, "-c", f"import os; {attempt}"]
+def raises() -> bool:
+    attempt = "import os; os.setpriority(os.PRIO_PROCESS, 0, -10)"
+    run = [sys.executable, "-c", attempt]
     return subprocess.run(run, stderr=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
 
 
-def real_time() -> bool:
-    return may("os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))")
-
-
 @pytest.mark.parametrize("own", [True, False])
-def test_it_goes_first_where_the_account_may_and_what_it_starts_does_not(own: bool) -> None:
+def test_it_goes_first_where_the_account_may_and_what_it_starts_does_not(own: bool, real_time: bool) -> None:
     ordinary, apart = told(TELL), told(TELL, own_session=True)
     assert ordinary[0] == os.SCHED_OTHER
     found = told(RISEN, own_session=own)
     policy, nice, group = found.pop("itself")
-    assert policy == (os.SCHED_RR if real_time() else os.SCHED_OTHER)
-    raises = may("os.setpriority(os.PRIO_PROCESS, 0, -10)")
-    assert nice == (-10 if raises else ordinary[1])
+    assert policy == (os.SCHED_RR if real_time else os.SCHED_OTHER)
+    assert nice == (-10 if raises() else ordinary[1])
     if own and apart[2] is not None:
-        assert group == (-10 if raises else apart[2])
+        assert group == (-10 if raises() else apart[2])
     else:
         assert group == ordinary[2]  # nobody else's session is touched
     for started in found.values():
@@ -93,8 +89,8 @@ def test_it_goes_first_where_the_account_may_and_what_it_starts_does_not(own: bo
         )  # real time is followed by 0, whatever was before
 
 
-def test_what_computes_gives_its_place_up_and_gets_it_back() -> None:
-    if not real_time():
+def test_what_computes_gives_its_place_up_and_gets_it_back(real_time: bool) -> None:
+    if not real_time:
         pytest.skip("this account may not have anything scheduled in real time")
     first, then, last = (policy & ~os.SCHED_RESET_ON_FORK for policy in told(KEPT))
     assert (first, then, last) == (os.SCHED_RR, os.SCHED_OTHER, os.SCHED_RR)
