@@ -116,14 +116,26 @@ def storm(orders, _say):
     end = time.monotonic() + _STORM_SECONDS
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for number in range(_STORM):
-        if os.fork() == 0:
-            if number % 2:
-                os.setsid()
-            while time.monotonic() < end:
-                time.sleep(orders["pace"])
-                if os.fork():
-                    os._exit(0)
-            os._exit(0)
+        try:
+            child = os.fork()
+        except BlockingIOError:  # as many as it may have are alive, or dead and not yet waited for
+            time.sleep(orders["pace"])
+            continue
+        if child == 0:
+            _chain(orders["pace"], end, apart=bool(number % 2))
+
+
+def _chain(pace, end, *, apart):
+    """Fork the next and end, over and over; or end where no more can be forked."""
+    try:
+        if apart:
+            os.setsid()
+        while time.monotonic() < end:
+            time.sleep(pace)
+            if os.fork():
+                break
+    finally:
+        os._exit(0)
 
 
 KINDS = {
