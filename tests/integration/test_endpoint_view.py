@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from snapml_lab.jobs.model import Work
 from snapml_lab.registry import deployments
 from snapml_lab.tracking.record import Origin
 from snapml_lab.workspace import Workspace
+from tests.llm.home import free_port
 
 NAME = "story"
 PATIENCE = 30.0
@@ -47,10 +47,8 @@ class Story:
         spec = {"socket": str(deployments.socket_path(ws, NAME))}
         work = Work(services.ENDPOINT, NAME, [sys.executable, engine.__file__], spec, cpus=0, service=True)
         self.job = queue.submit(ws, work, actor="tester", origin=Origin())
-        # One of its own: the usual one may be another test's in a moment.
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        gateway = services.start_gateway(ws, port, actor="tester", origin=Origin())
+        # A port of its own: the usual one may be another test's in a moment.
+        gateway = services.start_gateway(ws, free_port(), actor="tester", origin=Origin())
         for job in (self.job, gateway):
             services.wait_ready(ws, job, timeout=READY)
         self.port = services.gateway_port(ws, gateway)

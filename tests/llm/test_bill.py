@@ -31,7 +31,7 @@ from snapml_lab.guardrails.policies import Action, Policy, Rule, Where
 from snapml_lab.registry import deployments, providers
 from snapml_lab.registry.providers import Provider
 
-from .home import until
+from .home import free_port, until
 from .wire import (
     CLOSE,
     DONE,
@@ -232,9 +232,7 @@ def test_a_gateway_killed_in_the_middle_is_settled_as_estimated_by_the_next(
 ) -> None:
     budgets.declare(wire.ws, "all", Decimal(1), "total", {})
     wire.call(wire.end_gateway())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        wire.port = probe.getsockname()[1]
+    wire.port = free_port()
     variables = {**os.environ, "SNAPML_WORKSPACE": str(wire.ws.root)}
     argv = [sys.executable, "-c", _GATEWAY, str(wire.port), str(tmp_path / "events.jsonl")]
     with subprocess.Popen(argv, env=variables) as gateway:
