@@ -16,6 +16,7 @@ export class Sidebar extends SidePanel implements ISidebar {
     translator: ITranslator,
     private readonly state: IStateDB | null,
     private readonly toFront: () => void,
+    restored: Promise<unknown>,
     private readonly accordion = new AccordionPanel({
       layout: AccordionToolbar.createLayout({})
     })
@@ -32,7 +33,7 @@ export class Sidebar extends SidePanel implements ISidebar {
     heading.textContent = trans.__('SnapML');
     this.header.addWidget(new Widget({ node: heading }));
     this.accordion.expansionToggled.connect(this.onToggled);
-    void this.restore();
+    void this.restore(restored);
   }
 
   addSection(section: ISidebarSection): IDisposable {
@@ -62,16 +63,26 @@ export class Sidebar extends SidePanel implements ISidebar {
 
   /** Open and close the sections as they were left, and give each open one its share. */
   private arrange(): void {
-    this.arranging = true;
-    this.sections.forEach((section, index) => {
-      if (this.collapsed.get(section.id) ?? section.collapsed === true) {
+    this.toggle();
+    this.divide();
+  }
+
+  /** Open and close the sections as they were left; say whether any was otherwise. */
+  private toggle(): boolean {
+    let changed = false;
+    const listening = this.listening;
+    this.listening = false;
+    this.sections.forEach(({ id, widget, collapsed = false }, index) => {
+      const closed = this.collapsed.get(id) ?? collapsed;
+      changed ||= closed !== widget.isHidden;
+      if (closed) {
         this.accordion.collapse(index);
       } else {
         this.accordion.expand(index);
       }
     });
-    this.arranging = false;
-    this.divide();
+    this.listening = listening;
+    return changed;
   }
 
   private divide(): void {
@@ -85,7 +96,7 @@ export class Sidebar extends SidePanel implements ISidebar {
   }
 
   private readonly onToggled = (_: unknown, index: number): void => {
-    if (this.arranging) {
+    if (!this.listening) {
       return;
     }
     const { id, widget } = this.sections[index];
@@ -97,17 +108,24 @@ export class Sidebar extends SidePanel implements ISidebar {
     }
   };
 
-  private async restore(): Promise<void> {
+  private async restore(restored: Promise<unknown>): Promise<void> {
     const saved = await this.state?.fetch(STATE_KEY);
-    if (typeof saved !== 'object' || this.isDisposed) {
+    if (this.isDisposed) {
       return;
     }
     for (const [id, collapsed] of Object.entries(saved ?? {})) {
-      if (typeof collapsed === 'boolean' && !this.collapsed.has(id)) {
+      if (typeof collapsed === 'boolean') {
         this.collapsed.set(id, collapsed);
       }
     }
     this.arrange();
+    // JupyterLab's layout opens and closes them too: by their place, and as
+    // they were when the layout was last saved, which no toggle causes.
+    await restored;
+    if (this.toggle()) {
+      this.divide();
+    }
+    this.listening = true;
   }
 
   private readonly sections: ISidebarSection[] = [];
@@ -115,5 +133,6 @@ export class Sidebar extends SidePanel implements ISidebar {
   private readonly collapsed = new Map<string, boolean>();
   /** Sections that have been open. */
   private readonly sized = new WeakSet<Widget>();
-  private arranging = false;
+  /** Whether a section that opens or closes does so at a person's wish. */
+  private listening = false;
 }

@@ -26,7 +26,12 @@ export const sidebarPlugin: JupyterFrontEndPlugin<ISidebar> = {
     state: IStateDB | null
   ) => {
     const toFront = (): void => app.shell.activateById(SIDEBAR_ID);
-    const sidebar = new Sidebar(translator ?? nullTranslator, state, toFront);
+    const sidebar = new Sidebar(
+      translator ?? nullTranslator,
+      state,
+      toFront,
+      app.restored
+    );
     app.shell.add(sidebar, 'left', { rank: RANK, type: 'SnapML' });
     restorer?.add(sidebar, sidebar.id);
     return sidebar;
