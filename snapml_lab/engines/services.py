@@ -80,7 +80,7 @@ def start_gateway(
     chosen = _free(port or PORT) or (None if port else _free(0))
     if chosen is None:
         raise errors.ConflictError(f"Port {port} is in use.", fix="Choose another --port, or give none.")
-    spec = {"port": chosen, "host": host}
+    spec = {"port": chosen, "host": host, "or_other": port is None}
     work = Work(GATEWAY, GATEWAY, queue.python("snapml_lab.gateway.app:run"), spec, cpus=0, service=True)
     return queue.submit(ws, work, actor=actor, origin=origin)
 

@@ -8,6 +8,7 @@ OpenAI: ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings``, ``/v1
 import asyncio
 import contextlib
 import contextvars
+import errno
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -37,8 +38,10 @@ from snapml_lab.governance.keys import Key
 from snapml_lab.governance.roles import Effect, may
 from snapml_lab.guardrails import capture
 from snapml_lab.jobs.events import Reporter
+from snapml_lab.jobs.queue import payload_folder
 from snapml_lab.registry import deployments
 from snapml_lab.registry.deployments import Deployment
+from snapml_lab.store.files import replace_json
 from snapml_lab.workspace import Workspace, open_workspace
 
 _LONGEST_BODY = 16 << 20
@@ -61,22 +64,29 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def run(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
-    """Serve on ``spec["port"]`` of the loopback, or of ``spec["host"]``, until stopped; the job's payload."""
+    """Serve on ``spec["port"]`` of the loopback, or of ``spec["host"]``, until stopped; the job's payload.
+
+    With ``spec["or_other"]`` a free port is taken where that one is not: two gateways that start at once had found the
+    same one free. The spec names it before the service is ready, and so it stays over restarts.
+    """
     with contextlib.suppress(ImportError):
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     priority.rise()
-    asyncio.run(_serve(open_workspace(), str(spec.get("host", "127.0.0.1")), int(spec["port"]), report))
+    asyncio.run(_serve(open_workspace(), spec, report))
     return {}
 
 
-async def _serve(ws: Workspace, host: str, port: int, report: Reporter) -> None:
+async def _serve(ws: Workspace, spec: dict[str, Any], report: Reporter) -> None:
+    host = str(spec.get("host", "127.0.0.1"))
     runner = web.AppRunner(
         Gateway(ws).application(), shutdown_timeout=5, handler_cancellation=True, access_log=None
     )
     await runner.setup()
-    await web.TCPSite(runner, host, port, backlog=1024).start()
+    port = await _listen(runner, host, int(spec["port"]), or_other=bool(spec.get("or_other")))
+    if spec.get("or_other"):
+        replace_json(payload_folder().spec, {"port": port, "host": host})
     at = f"[{host}]" if ":" in host else host
     async with ClientSession() as session, session.get(f"http://{at}:{port}/health") as answer:
         answer.raise_for_status()
@@ -88,6 +98,17 @@ async def _serve(ws: Workspace, host: str, port: int, report: Reporter) -> None:
     await stop.wait()
     going_first.cancel()
     await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, *, or_other: bool) -> int:
+    """Listen, and return the port it is."""
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not or_other:
+            raise
+        await web.TCPSite(runner, host, 0, backlog=1024).start()
+    return int(runner.addresses[0][1])
 
 
 class Gateway:

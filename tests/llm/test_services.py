@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -304,6 +305,24 @@ def test_a_port_in_use_is_refused_before_anything_is_made(classics: Home) -> Non
         assert str(port) in error["message"]
     assert deployments.every(classics.ws) == []
     assert queue.count(classics.ws) == 0
+
+
+def test_a_port_that_another_takes_before_the_gateway_does_is_left_to_it(
+    classics: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr(services, "_free", lambda _: taken.getsockname()[1])
+        job = services.start_gateway(classics.ws, None, actor="tester", origin=Origin())
+        job = services.wait_ready(classics.ws, job, timeout=60)
+        port = services.gateway_port(classics.ws, job)
+        assert port != taken.getsockname()[1]
+    os.kill(payload(classics, job), signal.SIGKILL)
+    assert back(classics, down(classics, job)).state is State.RUNNING
+    assert services.base_url(classics.ws) == f"http://127.0.0.1:{port}"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize(
