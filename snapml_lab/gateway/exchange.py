@@ -288,6 +288,9 @@ class Exchange:
         priced = rate.cost(self.meter.usage, self._machine or 0.0)
         if priced.pico is None and not self.meter.attempts:
             return 0, "nothing was sent"
+        if rate.tokens is None and priced.pico is not None and priced.pico > (self.reserved or priced.pico):
+            # It was to be cut where its hold ends: that it came late to that is not the caller's to pay.
+            return self.reserved, f"{priced.source}, no more than was held"
         return priced.pico, priced.source
 
     def _settlement(self, cost: int | None, price: str) -> Settlement:
