@@ -233,6 +233,8 @@ def child_environment(spec: dict[str, Any]) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
         "VLLM_SERVER_DEV_MODE": "0", "VLLM_CACHE_ROOT": os.path.join(cache, "snapml-lab", "vllm"),
         "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1",
+        # Its processes find each other on this machine; else they listen where the name of the host leads.
+        "VLLM_HOST_IP": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo",
     }  # fmt: skip
     if Path(str(spec["source"])).is_dir():
         told |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

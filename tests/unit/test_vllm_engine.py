@@ -190,6 +190,7 @@ def test_its_environment_has_no_secret_and_no_open_door(tmp_path: Path, monkeypa
         "1",
     )
     assert made["SNAPML_JOB_NONCE"] == "n"
+    assert (made["VLLM_HOST_IP"], made["GLOO_SOCKET_IFNAME"]) == ("127.0.0.1", "lo")
     assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in made
     assert vllm.child_environment(spec(tmp_path, adapters=True))["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
 
