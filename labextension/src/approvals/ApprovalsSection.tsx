@@ -2,9 +2,9 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { LiveQuery } from '../sections/LiveQuery.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import { ApprovalsPanel } from './ApprovalsPanel.js';
@@ -14,8 +14,6 @@ const MOST_OPEN = 500;
 const MOST = 200;
 /** Milliseconds between looks for the title's count, while the section is closed. */
 const GLANCE_MS = 15_000;
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface ApprovalsSectionOptions {
   readonly client: IClient;
@@ -48,7 +46,7 @@ export class ApprovalsSection extends SectionWidget {
     this.options.jobs.moved.disconnect(this.onMoved);
     this.waiting.dispose();
     this.latest.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -109,8 +107,8 @@ export class ApprovalsSection extends SectionWidget {
     const { title, trans } = this.options;
     const open = this.waiting.value?.promotions.length ?? 0;
     this.title.label = open === 0 ? title : trans.__('%1 (%2)', title, open);
-    void this.throttler.invoke();
+    this.pace.invoke();
   };
 
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly pace = new Pace(() => this.update());
 }

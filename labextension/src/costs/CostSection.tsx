@@ -3,9 +3,9 @@
 import type { CommandRegistry } from '@lumino/commands';
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { LiveQuery } from '../sections/LiveQuery.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import { CostPanel } from './CostPanel.js';
@@ -15,8 +15,6 @@ const STATE_KEY = 'snapml-lab:cost';
 const DAYS = 30;
 /** Requests listed. */
 const LATEST = 10;
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface CostSectionOptions {
   readonly client: IClient;
@@ -47,7 +45,7 @@ export class CostSection extends SectionWidget {
     this.options.jobs.moved.disconnect(this.onMoved);
     this.costs.dispose();
     this.latest.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -101,6 +99,6 @@ export class CostSection extends SectionWidget {
     this.latest.refresh();
   };
 
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.update());
 }

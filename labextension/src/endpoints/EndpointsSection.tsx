@@ -2,15 +2,12 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient } from '../tokens.js';
 import { EndpointsPanel } from './EndpointsPanel.js';
 import type { EndpointsModel } from './model.js';
-
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface EndpointsSectionOptions {
   readonly model: EndpointsModel;
@@ -32,7 +29,7 @@ export class EndpointsSection extends SectionWidget {
     }
     this.options.model.changed.disconnect(this.onChanged);
     this.options.model.awake = false;
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -67,6 +64,6 @@ export class EndpointsSection extends SectionWidget {
     void this.options.commands.execute(CommandIDs.openKeys);
   };
 
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.update());
 }

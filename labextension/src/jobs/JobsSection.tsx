@@ -1,16 +1,16 @@
 // The jobs section of the sidebar as a widget: from the model's signal, through
-// a throttler, to React.
+// a pace, to React.
 
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import type { JobView } from '../api/generated.js';
 import { contentsPath } from '../notebooks/openCell.js';
 import { queueActions } from '../queues/actions.js';
 import { QueuesModel } from '../queues/model.js';
 import { QueuesBar } from '../queues/QueuesBar.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import {
@@ -24,8 +24,6 @@ import { JobsPanel } from './JobsPanel.js';
 import { type Filter, isFilter } from './tree.js';
 
 const STATE_KEY = 'snapml-lab:jobs';
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface JobsSectionOptions {
   readonly model: IJobsModel;
@@ -54,7 +52,7 @@ export class JobsSection extends SectionWidget {
     }
     this.options.model.changed.disconnect(this.onChanged);
     this.queues.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -130,8 +128,8 @@ export class JobsSection extends SectionWidget {
   private readonly actions: JobActions;
   private readonly queues: QueuesModel;
   private readonly queueActions: ReturnType<typeof queueActions>;
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.draw(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.draw());
 }
 
 function actions(options: JobsSectionOptions): JobActions {

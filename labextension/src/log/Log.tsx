@@ -7,6 +7,10 @@ import { useLog } from './useLog.js';
 /** Pixels from the end that still count as being there. */
 const NEAR = 12;
 
+function isAtEnd(node: Element): boolean {
+  return node.scrollHeight - node.scrollTop - node.clientHeight < NEAR;
+}
+
 export interface LogProps {
   /** The job's id. */
   job: string;
@@ -22,12 +26,18 @@ export function Log(props: LogProps): React.JSX.Element {
   const { text, ended, loaded, problem } = useLog(job);
   const region = useRef<HTMLDivElement>(null);
   const following = useRef(true);
+  const put = useRef(0);
   const empty = text.lines.length === 1 && text.lines[0] === '';
 
   useLayoutEffect(() => {
     const node = region.current;
-    if (node !== null && following.current) {
+    if (node === null || !following.current) {
+      return;
+    }
+    // Of a reader who scrolled up in this very frame no event has come yet.
+    if (node.scrollTop >= put.current - NEAR || isAtEnd(node)) {
       node.scrollTop = node.scrollHeight;
+      put.current = node.scrollTop;
     }
   }, [text]);
 
@@ -50,8 +60,10 @@ export function Log(props: LogProps): React.JSX.Element {
         aria-label={trans.__('Log of %1', name)}
         tabIndex={0}
         onScroll={event => {
-          const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
-          following.current = scrollHeight - scrollTop - clientHeight < NEAR;
+          following.current = isAtEnd(event.currentTarget);
+          if (following.current) {
+            put.current = event.currentTarget.scrollTop;
+          }
         }}
       >
         {text.cut && (

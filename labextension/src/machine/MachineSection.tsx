@@ -2,9 +2,9 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import type { GpuHolder } from '../api/generated.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import {
   CommandIDs,
@@ -15,9 +15,6 @@ import {
 import { type MachineActions, MachineActionsProvider } from './context.js';
 import { holderKey } from './free.js';
 import { MachinePanel } from './MachinePanel.js';
-
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface MachineSectionOptions {
   readonly model: IMachineModel;
@@ -42,7 +39,7 @@ export class MachineSection extends SectionWidget {
     this.options.model.changed.disconnect(this.onChanged);
     this.options.jobs.changed.disconnect(this.onChanged);
     this.options.model.awake = false;
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -88,6 +85,6 @@ export class MachineSection extends SectionWidget {
     };
   }
 
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.update());
 }

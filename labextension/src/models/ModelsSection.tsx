@@ -2,9 +2,9 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { LiveQuery } from '../sections/LiveQuery.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import { ModelsPanel } from './ModelsPanel.js';
@@ -12,8 +12,6 @@ import { ModelsPanel } from './ModelsPanel.js';
 /** Versions listed at first, and those a wish for more adds. */
 const FIRST = 100;
 const MORE = 400;
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface ModelsSectionOptions {
   readonly client: IClient;
@@ -40,7 +38,7 @@ export class ModelsSection extends SectionWidget {
     }
     this.options.jobs.moved.disconnect(this.onMoved);
     this.query.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -87,6 +85,6 @@ export class ModelsSection extends SectionWidget {
   };
 
   private readonly onMoved = (): void => this.query.refresh();
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.update());
 }

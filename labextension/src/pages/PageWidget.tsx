@@ -2,19 +2,16 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
-import { Throttler } from '@lumino/polling';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 import type { Commands } from '../api/generated.js';
 import { snapmlIcon } from '../icons.js';
 import { LiveQuery } from '../sections/LiveQuery.js';
+import { Pace } from '../sections/Pace.js';
 import { Problem } from '../sections/Problem.js';
 import { SeenWidget } from '../sections/SeenWidget.js';
 import type { IClient, IJobsModel } from '../tokens.js';
 import { linksOf, type PageActions, PageProvider } from './context.js';
-
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 /** Of what is read beside. */
 const SLOW_MS = 3_000;
@@ -64,7 +61,7 @@ export abstract class PageWidget<
     for (const query of [this.query, ...this.others]) {
       query.dispose();
     }
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -127,8 +124,8 @@ export abstract class PageWidget<
       this.title.label = this.titleOf(value);
       this.title.caption = this.title.label;
     }
-    void this.throttler.invoke();
+    this.pace.invoke();
   };
 
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly pace = new Pace(() => this.update());
 }

@@ -3,10 +3,10 @@
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { CommandError } from '../api/errors.js';
 import { LiveQuery } from '../sections/LiveQuery.js';
+import { Pace } from '../sections/Pace.js';
 import { SectionWidget } from '../sections/SectionWidget.js';
 import { CommandIDs, type IClient, type IJobsModel } from '../tokens.js';
 import type { RunList, RunView } from '../api/generated.js';
@@ -17,8 +17,6 @@ const STATE_KEY = 'snapml-lab:runs';
 /** Runs listed at first, and those a wish for more adds. */
 const FIRST = 50;
 const MORE = 200;
-/** Milliseconds between drawings. */
-const PACE_MS = 250;
 
 export interface RunsSectionOptions {
   readonly client: IClient;
@@ -49,7 +47,7 @@ export class RunsSection extends SectionWidget {
     this.options.jobs.moved.disconnect(this.onMoved);
     this.latest.dispose();
     this.found.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -188,6 +186,6 @@ export class RunsSection extends SectionWidget {
     this.found.refresh();
   };
 
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly pace = new Pace(() => this.update());
 }

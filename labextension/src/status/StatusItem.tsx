@@ -2,9 +2,9 @@
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Throttler } from '@lumino/polling';
 import React from 'react';
 import { snapmlIcon } from '../icons.js';
+import { Pace } from '../sections/Pace.js';
 import type { IJobsModel, IMachineModel, ISidebar } from '../tokens.js';
 import { count, details, fill, parts } from './words.js';
 
@@ -43,7 +43,7 @@ export class StatusItem extends ReactWidget {
     document.removeEventListener('visibilitychange', this.onLook);
     clearTimeout(this.settling);
     this.glances.dispose();
-    this.throttler.dispose();
+    this.pace.dispose();
     super.dispose();
   }
 
@@ -84,13 +84,13 @@ export class StatusItem extends ReactWidget {
 
   /** The machine is looked at when the states of its jobs change. */
   private readonly onJobs = (): void => {
-    void this.throttler.invoke();
+    this.pace.invoke();
     const states = [...this.options.jobs.jobs.values()]
       .map(job => `${job.id} ${job.state}`)
       .join();
     if (states !== this.states) {
       this.states = states;
-      void this.glances.invoke();
+      this.glances.invoke();
       clearTimeout(this.settling);
       this.settling = setTimeout(this.onLook, SETTLED_MS);
     }
@@ -105,7 +105,7 @@ export class StatusItem extends ReactWidget {
 
   private states = '';
   private settling: ReturnType<typeof setTimeout> | undefined;
-  private readonly onChanged = (): void => void this.throttler.invoke();
-  private readonly glances = new Throttler(this.onLook, GLANCE_MS);
-  private readonly throttler = new Throttler(() => this.update(), PACE_MS);
+  private readonly onChanged = (): void => this.pace.invoke();
+  private readonly glances = new Pace(this.onLook, GLANCE_MS);
+  private readonly pace = new Pace(() => this.update(), PACE_MS);
 }
