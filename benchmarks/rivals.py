@@ -17,6 +17,8 @@ from typing import Any, Self
 import psutil
 from surroundings import JupyterServer
 
+from snapml_lab.store.files import locked
+
 _ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".venvs"
 SCHEDULER = "jupyter-scheduler 2.12"
 RAY = "Ray Jobs 2.60"
@@ -41,12 +43,14 @@ def environment(name: str, *requirements: str, over: str = "") -> str:
     folder = _ENVIRONMENTS / name
     python, whole = folder / "bin" / "python", folder / ".whole"
     wanted = "\n".join((*requirements, over)).strip()
-    if not whole.exists() or whole.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
-        if over:
-            subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", over], check=True)
-        whole.write_text(wanted)
+    _ENVIRONMENTS.mkdir(exist_ok=True)
+    with locked(_ENVIRONMENTS / f"{name}.lock"):
+        if not whole.exists() or whole.read_text() != wanted:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
+            if over:
+                subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", over], check=True)
+            whole.write_text(wanted)
     return str(python)
 
 

@@ -38,7 +38,10 @@ def vllm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_time() -> bool:
     """Whether this account may have processes scheduled in real time, tried in one."""
-    attempt = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    attempt = (
+        "import os, resource; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)); "
+        "assert resource.getrlimit(resource.RLIMIT_RTTIME)[0] == resource.RLIM_INFINITY"
+    )
     done = subprocess.run([sys.executable, "-c", attempt], stderr=subprocess.DEVNULL, timeout=60, check=False)
     return done.returncode == 0
 

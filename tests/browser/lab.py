@@ -13,11 +13,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Response, expect
 
 from snapml_lab.jobs import queue
 from snapml_lab.jobs.model import Job
@@ -276,6 +276,7 @@ class Lab:
         dark = "false" if name == DARK else "true"
         expect(body).to_have_attribute("data-jp-theme-light", dark)
         self.page.wait_for_timeout(300)
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def sidebar(self) -> None:
         """Bring the SnapML sidebar to the front."""
@@ -329,6 +330,13 @@ class Lab:
             self.page.wait_for_timeout(100)
         raise AssertionError(f"no new job in the sidebar after {timeout} s")
 
+    def until(self, fact: Callable[[], bool], timeout: float = 20) -> None:
+        """Wait until something is so that is not on the page; the page goes on meanwhile."""
+        deadline = time.monotonic() + timeout
+        while not fact():
+            assert time.monotonic() < deadline, "it was not to be"
+            self.page.wait_for_timeout(100)
+
     def seen(self) -> set[str]:
         """Return the ids of all jobs there are."""
         return {job.id for job in queue.latest(self.server.ws, limit=1000)}
@@ -362,8 +370,23 @@ class Lab:
 
     def save(self) -> None:
         """Save the notebook in front with Ctrl+S."""
-        self.page.keyboard.press("Control+s")
-        self.page.wait_for_timeout(1000)
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url
+        ):
+            self.page.keyboard.press("Control+s")
+        self.page.wait_for_timeout(300)
+
+    @contextlib.contextmanager
+    def keeps(self, kind: str) -> Iterator[None]:
+        """Wait, after what is done within, until JupyterLab has saved that a page of a kind is open."""
+
+        def kept(answer: Response) -> bool:
+            request = answer.request
+            of_workspace = request.method == "PUT" and "/api/workspaces/" in answer.url
+            return of_workspace and f'"{kind}:' in (request.post_data or "")
+
+        with self.page.expect_response(kept):
+            yield
 
     def shot(self, name: str) -> None:
         """Take a screenshot."""

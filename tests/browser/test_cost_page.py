@@ -204,8 +204,8 @@ def test_a_group_leads_to_its_cell_and_the_table_to_a_file(lab: Lab, tmp_path: P
 
 
 def test_the_page_comes_back_after_a_reload(lab: Lab) -> None:
-    open_page(lab)
-    lab.page.wait_for_timeout(1500)  # JupyterLab saves its state a moment later
+    with lab.keeps("snapml-costs"):
+        open_page(lab)
     lab.reload()
     expect(lab.page.get_by_test_id("snapml-cost-page")).to_be_visible()
 

@@ -144,8 +144,7 @@ def test_each_holder_is_told_and_freed_with_one_click(
     lab.portraits("holders")
 
     # A click on the notebook's name opens it.
-    lab.execute("docmanager:save")
-    lab.page.wait_for_timeout(1000)
+    lab.save()
     lab.execute("application:close-all")
     expect(lab.page.locator(".jp-NotebookPanel")).to_have_count(0)
     holder(lab, "analysis.ipynb").get_by_test_id("snapml-holder-open").click()
@@ -172,7 +171,7 @@ def test_each_holder_is_told_and_freed_with_one_click(
     free("train", "Cancel job", "what it has not saved is lost")
     lab.expect_state(job.id, "cancelled")
     free("analysis.ipynb", "Shut down kernel", "Its variables are lost")
-    assert lab.server.request("GET", "/api/kernels") == []
+    lab.until(lambda: lab.server.request("GET", "/api/kernels") == [])
     free("leaves something behind", "End process", f"process {remains.pid}, which the job left")
     assert remains.wait(5) != 0
     free("sleep", "End process", "neither a job nor a notebook")
@@ -186,9 +185,11 @@ def test_a_refusal_is_told(lab: Lab, gpus: FakeGpus, stranger: subprocess.Popen[
     gpus.hold(stranger.pid, 700)
     lab.open()
     expect(holder(lab, "sleep")).to_be_visible()
-    gpus.release(stranger.pid)
     holder(lab, "sleep").get_by_test_id("snapml-holder-free").click()
-    lab.page.locator(".jp-Dialog").get_by_role("button", name="End process").click()
+    end = lab.page.locator(".jp-Dialog").get_by_role("button", name="End process")
+    expect(end).to_be_visible()
+    gpus.release(stranger.pid)
+    end.click()
     expect(lab.page.get_by_text(re.compile("was not freed. Process .* holds no memory"))).to_be_visible()
     assert stranger.poll() is None
 

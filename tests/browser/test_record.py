@@ -34,7 +34,7 @@ NESTED = """with snap.run('search', note='three depths') as r:
     r.log(best=0.98)
 """
 LIVE = """with snap.run('long one') as r:
-    for step in range(160):
+    for step in range(400):
         r.log(loss=1 / (1 + step), step=step)
         time.sleep(0.05)
 """
@@ -169,8 +169,7 @@ def test_a_run_has_a_page(lab: Lab) -> None:
     expect(chart).to_have_attribute("aria-label", re.compile(r"steps (9|1[0-2])\d to 1[6-9]\d"))
     page.get_by_test_id("snapml-smooth").fill("12")
     expect(page.locator(".snapml-Smooth output")).to_have_text("0.84")
-    lab.page.wait_for_timeout(0.6 * SECONDS)
-    assert any('"start":1' in body or '"start":9' in body for body in asked)
+    lab.until(lambda: any('"start":1' in body or '"start":9' in body for body in asked))
     lab.shot("run-zoomed")
     chart.focus()
     lab.page.keyboard.press("Escape")
@@ -205,9 +204,9 @@ def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
     make_runs(lab)
     lab.run(0)
     lab.done(0)
-    lab.run(5)
     close_others(lab, "Runs")
     runs = section(lab, "Runs")
+    lab.run(5)
     row = run_row(runs, "long one")
     expect(row).to_have_attribute("data-state", "running")
     row.get_by_test_id("snapml-run-open").click()
@@ -220,7 +219,7 @@ def test_a_run_is_live_and_its_page_comes_back(lab: Lab) -> None:
         arg=before,
     )
     lab.shot("run-live")
-    expect(page.locator("header")).to_have_attribute("data-state", "succeeded", timeout=30 * SECONDS)
+    expect(page.locator("header")).to_have_attribute("data-state", "succeeded", timeout=60 * SECONDS)
     lab.page.wait_for_timeout(1.5 * SECONDS)
     lab.reload()
     expect(page.get_by_role("heading", name="long one")).to_be_visible()

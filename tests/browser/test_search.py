@@ -34,7 +34,7 @@ def expect_no_panel(cell: Locator) -> None:
 
 
 def test_a_search_is_live_in_cell_and_sidebar_and_is_cancelled_there(lab: Lab) -> None:
-    job, cell = begin(lab, "live.ipynb", 25)
+    job, cell = begin(lab, "live.ipynb", 120)
     lab.page.evaluate("window.notReloaded = true")
     expect(lab.job(job)).to_contain_text("flowers-target")
     lab.expect_state(job, "running")

@@ -15,7 +15,7 @@ from snapml_lab.tracking.record import Origin
 pytestmark = pytest.mark.browser
 
 TELL = "import json, os, time\ndef tell(**event):\n    with open(os.environ['SNAPML_JOB_DIR'] + '/events.jsonl', 'a') as f:\n        f.write(json.dumps({'at': time.time(), **event}) + '\\n')\n"
-COUNT = "import time\nfor i in range(300):\n    print('line', i, flush=True)\n    time.sleep(0.1)\n"
+COUNT = "import time\nfor i in range(3000):\n    print('line', i, flush=True)\n    time.sleep(0.1)\n"
 MARKUP = "<img src=x onerror=\"alert('name')\"><b>bold</b>"
 
 
@@ -178,7 +178,7 @@ def test_text_from_outside_is_text(lab: Lab) -> None:
         f"tell(type='progress', value=0.5, message={MARKUP!r})\n"
         f"print({MARKUP!r})\n"
         "print('<script>alert(1)</script> \\x1b]0;title\\x07 \\u202e evil', flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     job = submit(lab, source, name=MARKUP, kind="<i>kind</i>")
     lab.server.write(

@@ -30,7 +30,7 @@ exit record that is whole, an end in the ledger."""
 
 _REST_SECONDS = 30.0
 _LOOK_SECONDS = 0.0007
-_TIDY_SECONDS = 5.0
+_TIDY_SECONDS = 20.0
 
 
 class Outcome(NamedTuple):

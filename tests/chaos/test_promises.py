@@ -38,7 +38,7 @@ def lie():
 def _run(cycle: Cycle, moment: str, **fields):
     plan = cycle.plan(**fields)
     cycle.act(cycle.submission(plan))
-    assert cycle.at(moment, plan)
+    assert cycle.at(moment, plan, timeout=30)
     return plan
 
 
@@ -183,6 +183,7 @@ LIES = {
 @pytest.mark.parametrize("told", LIES, ids=lambda told: told.__name__.strip("_"))
 def test_a_planted_lie_is_seen(lie, told, monkeypatch):
     monkeypatch.setattr(cycles, "_REST_SECONDS", 3.0)
+    monkeypatch.setattr(cycles, "_TIDY_SECONDS", 5.0)
     seen, outcome = lie(told)
     assert LIES[told] <= seen, outcome
 

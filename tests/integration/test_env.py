@@ -366,3 +366,5 @@ def test_real_vllm_killed_half_way_and_made_again_ends_well(
     assert told["environment"]["packages"] > 100
     assert engines.look(environment, files=True).state is State.READY
     place.stop()
+    if "TESTS_DATA_HOME" not in os.environ:
+        engines.remove(environment)  # gigabytes, beside those of another worker

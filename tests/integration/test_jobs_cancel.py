@@ -1,6 +1,7 @@
 """Cancelling: the whole tree ends, whatever it does to escape, and what had ended is left alone."""
 
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -11,6 +12,8 @@ from snapml_lab.errors import ConflictError
 from snapml_lab.jobs import processes, queue
 from snapml_lab.jobs.leases import capacity
 from snapml_lab.jobs.model import State
+
+from .sources import UNTIL_GO
 
 ESCAPES = """
     import os, subprocess, sys, time
@@ -59,7 +62,7 @@ def test_an_ordinary_account_without_cgroups_loses_no_process_either(ordinary, m
         from snapml_lab.workspace import open_workspace
         source, word, end = sys.argv[1:]
         ws = open_workspace()
-        limit = 2.0 if end == "time limit" else None
+        limit = 8.0 if end == "time limit" else None
         work = Work("command", "escape", [sys.executable, "-c", source, word], time_limit=limit)
         job = queue.submit(ws, work, actor="someone", origin=Origin())
         for _ in range(3000):
@@ -115,10 +118,11 @@ def test_a_second_cancel_with_less_grace_does_not_wait_for_the_first(ws, submit,
 
 
 def test_a_queued_job_that_is_cancelled_never_starts(ws, submit, finish, project):
-    blocker = submit("import time; time.sleep(1.5)", cpus=capacity())
+    blocker = submit(UNTIL_GO, cpus=capacity())
     job = submit("open('started', 'w')", cpus=1)
     assert job.state is State.QUEUED
     assert queue.cancel(ws, job.id).state is State.CANCELLED
+    (project / "go").touch()
     finish(blocker)
     assert queue.get(ws, job.id).state is State.CANCELLED
     assert queue.get(ws, job.id).started_at is None
@@ -133,8 +137,9 @@ def test_a_job_that_is_cancelled_while_a_tick_is_about_to_start_it_never_starts(
     blocker = submit("import time; time.sleep(600)", cpus=capacity())
     job = submit("open('started', 'w')", cpus=1)
     blocker = watch(blocker, "running")
-    processes.signal_exactly(blocker.shim_pid, blocker.shim_start, signal.SIGKILL)
-    until(lambda: processes.state(blocker.shim_pid) in (None, "Z"))
+    for keeper in filter(None, (blocker.guard_pid, blocker.shim_pid)):  # a guard would tick
+        os.kill(keeper, signal.SIGKILL)
+        until(lambda pid=keeper: processes.state(pid) in (None, "Z"))
     admit = tick.leases.admit
 
     def cancelled_meanwhile(*arguments):

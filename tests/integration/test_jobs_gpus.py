@@ -1,6 +1,7 @@
 """GPUs that are shared on purpose, on a fake NVML: real jobs take turns on them, and nobody runs out of memory."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,12 +47,14 @@ def test_two_trainings_and_an_endpoint_that_do_not_fit_together_take_turns(
     chat_argv = [*training(10_000, 600), "--ready"]
     queue.wait(ws, queue.cancel(ws, chat.id, grace=0), timeout=30)
     chat = submit(chat_argv, gpus=1, gpu_memory=10_000, cpus=0, service=True, gives_way=True, name="chat")
-    watch(chat, "running")
+    chat = watch(chat, "running")
+    os.kill(chat.shim_pid, signal.SIGSTOP)  # it gives way once it is seen that it is to
     first = _train(submit, 16_000, name="first")
     second = _train(submit, 12_000, name="second")
     told = until(lambda: queue.get(ws, first.id).waiting_for)
     assert told == "16,000 MiB of a GPU (GPU 0: 14,000 MiB free, chat has 10,000)"
     assert "its turn for a GPU" in queue.get(ws, second.id).waiting_for
+    os.kill(chat.shim_pid, signal.SIGCONT)
     watch(first, "running")
     assert "first" in until(lambda: queue.get(ws, chat.id).waiting_for)
     ended = [finish(first), finish(second)]

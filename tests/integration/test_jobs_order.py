@@ -12,6 +12,8 @@ from snapml_lab.jobs.model import State, Work
 from snapml_lab.jobs.tick import keeps_awake
 from snapml_lab.tracking.record import Origin
 
+from .sources import UNTIL_GO
+
 LONG = "import time; time.sleep(600)"
 MARK = "import sys, time; open('order', 'a').write(sys.argv[1] + '\\n')"
 
@@ -51,10 +53,11 @@ def test_notebooks_take_turns(ws, finish, blocked, project):
     assert (project / "order").read_text().split()[:2] == ["a1", "b1"]
 
 
-def test_work_runs_after_what_it_is_to_run_after(ws, submit, finish, until):
-    first = submit("import time; time.sleep(1)", name="first")
+def test_work_runs_after_what_it_is_to_run_after(ws, submit, finish, project):
+    first = submit(UNTIL_GO, name="first")
     second = submit("pass", after=(first.id,))
     assert queue.get(ws, second.id).waiting_for == f"first ({first.id[-6:]}) to succeed"
+    (project / "go").touch()
     assert finish(second).started_at >= finish(first).ended_at
 
 

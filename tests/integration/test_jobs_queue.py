@@ -11,6 +11,8 @@ from snapml_lab.jobs.leases import capacity
 from snapml_lab.jobs.model import State
 from snapml_lab.jobs.tick import tick
 
+from .sources import UNTIL_GO
+
 SUBMIT = """
     import sys
     from snapml_lab.jobs import queue
@@ -30,36 +32,40 @@ def _elsewhere(source: str, *words: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_job_that_does_not_fit_waits_with_a_reason_and_starts_when_it_does(ws, submit, finish):
-    blocker = submit("import time; time.sleep(1)", cpus=capacity())
+def test_a_job_that_does_not_fit_waits_with_a_reason_and_starts_when_it_does(ws, submit, finish, project):
+    blocker = submit(UNTIL_GO, cpus=capacity())
     waiting = submit("pass", cpus=1)
     assert waiting.state is State.QUEUED
     assert waiting.waiting_for == f"1 of {capacity():g} CPUs (0 free)"
+    (project / "go").touch()
     ended = finish(waiting)
     assert (ended.state, ended.waiting_for) == (State.SUCCEEDED, None)
     assert ended.started_at >= finish(blocker).ended_at
 
 
-def test_a_small_job_does_not_overtake_a_large_one_that_waits(ws, submit, finish):
+def test_a_small_job_does_not_overtake_a_large_one_that_waits(ws, submit, finish, project):
     if capacity() < 2:
         pytest.skip("takes two processors")
-    submit("import time; time.sleep(1)", cpus=1)
+    submit(UNTIL_GO, cpus=1)
     large = submit("import time; time.sleep(0.3)", cpus=capacity())
     small = submit("pass", cpus=1)
     assert (large.state, small.state) == (State.QUEUED, State.QUEUED)
+    (project / "go").touch()
     assert finish(small).started_at >= finish(large).started_at
 
 
-def test_work_that_only_waits_for_others_takes_no_processor(submit, finish):
-    submit("import time; time.sleep(1.5)", cpus=capacity())
+def test_work_that_only_waits_for_others_takes_no_processor(submit, project):
+    submit(UNTIL_GO, cpus=capacity())
     assert submit("pass", cpus=0).state is not State.QUEUED
+    (project / "go").touch()
 
 
-def test_a_job_that_asks_for_more_than_the_machine_has_runs_alone(ws, submit, finish):
-    large = submit("import time; time.sleep(0.5)", cpus=10_000)
+def test_a_job_that_asks_for_more_than_the_machine_has_runs_alone(ws, submit, finish, project):
+    large = submit(UNTIL_GO, cpus=10_000)
     other = submit("pass", cpus=1)
     assert large.state is not State.QUEUED
     assert other.state is State.QUEUED
+    (project / "go").touch()
     assert finish(large).state is State.SUCCEEDED
     assert finish(other).state is State.SUCCEEDED
 
@@ -74,9 +80,7 @@ def test_the_queue_moves_with_every_process_dead_but_shims(ws, watch, project):
 
 
 def test_two_processes_that_tick_at_once_start_each_job_once(ws, submit, project, watch):
-    blocker = submit(
-        "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)", cpus=capacity()
-    )
+    blocker = submit(UNTIL_GO, cpus=capacity())
     line = (
         "import os, sys; f = os.open('lines', os.O_WRONLY | os.O_CREAT | os.O_APPEND); os.write(f, b'{}\\n')"
     )
@@ -102,9 +106,9 @@ def test_two_processes_that_tick_at_once_start_each_job_once(ws, submit, project
 
 def test_a_job_submitted_from_inside_a_job_is_its_child_and_outlives_it(ws, submit, finish, watch, project):
     source = textwrap.dedent(SUBMIT) + textwrap.dedent("""
-        submit("child", "import time, pathlib\\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)\\nprint('done')")
+        submit("child", sys.argv[1] + "print('done')")
     """)
-    parent = finish(submit(source, cpus=0))
+    parent = finish(submit([sys.executable, "-c", source, UNTIL_GO], cpus=0))
     assert parent.state is State.SUCCEEDED, parent.error_message
     child = watch("child", "running")
     assert child.parent == parent.id
@@ -117,10 +121,10 @@ def test_a_child_survives_its_parent_being_killed_by_its_time_limit(
 ):
     source = textwrap.dedent(SUBMIT) + textwrap.dedent("""
         import time
-        submit("child", "import time, pathlib\\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)")
+        submit("child", sys.argv[1])
         time.sleep(600)
     """)
-    parent = finish(submit(source, cpus=0, time_limit=3.0))
+    parent = finish(submit([sys.executable, "-c", source, UNTIL_GO], cpus=0, time_limit=10.0))
     assert (parent.state, parent.reason) == (State.FAILED, "time_limit")
     assert queue.get(ws, "child").state is State.RUNNING
     (project / "go").touch()
@@ -128,7 +132,6 @@ def test_a_child_survives_its_parent_being_killed_by_its_time_limit(
 
 
 def test_a_child_survives_in_an_ordinary_account_without_cgroups(ordinary):
-    inner = "import time, pathlib\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
     driver = textwrap.dedent(SUBMIT) + textwrap.dedent("""
         import time
         inner, outer = sys.argv[1:]
@@ -143,7 +146,7 @@ def test_a_child_survives_in_an_ordinary_account_without_cgroups(ordinary):
         print(parent.state, child.state, child.parent == parent.id, queue.wait(ws, child, timeout=60).state)
     """)
     outer = textwrap.dedent(SUBMIT) + "import os; submit('child', os.environ['INNER'])"
-    assert ordinary.python(driver, inner, outer) == "succeeded running True succeeded"
+    assert ordinary.python(driver, UNTIL_GO, outer) == "succeeded running True succeeded"
 
 
 def test_a_job_of_another_account_is_left_to_that_account(ws, submit, finish):

@@ -89,9 +89,7 @@ def test_without_cgroups_too_nothing_is_left_when_shim_and_guard_are_killed(ordi
         found = queue.get(ws, job.id)
         for keeper in (found.guard_pid, found.shim_pid):
             os.kill(keeper, signal.SIGKILL)
-        time.sleep(0.2)
-        tick.tick(ws)
-        print(queue.get(ws, job.id).state)
+        print(queue.wait(ws, job, timeout=60).state)
     """
     assert ordinary.python(driver, marked.word) == "lost"
     assert not marked.alive()
@@ -274,7 +272,9 @@ def test_an_end_on_a_full_disk_is_known_once_there_is_space(small_disk, watch, u
 def test_a_log_that_met_a_full_disk_is_readable_and_goes_on_when_there_is_space(small_disk):
     ws = Workspace(small_disk / ".snapml")
     source = textwrap.dedent(FILL) + textwrap.dedent("""
-        print("before", flush=True); time.sleep(0.3); fill()
+        print("before", flush=True)
+        while os.path.getsize(os.environ["SNAPML_JOB_DIR"] + "/stdout.log") < 7: time.sleep(0.01)
+        fill()
         for number in range(200):
             print("x" * 1000, flush=True); print("y" * 1000, file=sys.stderr, flush=True)
         fill(); time.sleep(0.3); os.unlink("filler"); time.sleep(0.3)

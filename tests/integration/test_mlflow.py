@@ -22,7 +22,7 @@ from snapml_lab.store import curve
 from snapml_lab.tracking import runs
 from snapml_lab.workspace import Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 REPO = Path(__file__).resolve().parents[2]
 _SIDE = Path(__file__).with_name("mlflow_side.py")

@@ -30,6 +30,8 @@ from snapml_lab.jobs import queue
 from snapml_lab.jobs.view import JobView
 from snapml_lab.workspace import Workspace
 
+from .sources import UNTIL_GO
+
 SECONDS = 60.0
 
 
@@ -419,9 +421,10 @@ def test_the_same_key_gives_the_same_job(run):
 
 
 def test_a_job_after_another_waits_for_it_and_is_given_up_with_it(run):
-    first = run("import time\ntime.sleep(1)\n1/0")
+    first = run(UNTIL_GO + "1/0")
     second = run("x = 1", after=[first.id])
     assert second.state == "queued"
+    Path("go").touch()
     ended = second.wait(SECONDS)
     assert (ended.state, ended.error.code) == ("cancelled", "dependency")
     with pytest.raises(JobFailedError, match="was to run after"):

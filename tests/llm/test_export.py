@@ -95,7 +95,7 @@ class Standing:
 
     def kill(self) -> None:
         """End all at once, as a container ends that is killed."""
-        until(lambda: [os.kill(pid, signal.SIGKILL) for pid in self.living()] == [], what="all to be gone")
+        until(lambda: not (left := self.living()) or processes.kill_all(left), what="all to be gone")
         self.process.wait(60)
 
 

@@ -121,7 +121,7 @@ def test_a_cancelled_training_leaves_no_model_and_can_be_resumed(
 ) -> None:
     job = begin(home)
     until(lambda: checkpoints(home, job), what="a checkpoint")
-    home.do("jobs", "cancel", job)
+    queue.cancel(home.ws, job)
     assert ended(home, job).state is State.CANCELLED
     assert versions.latest(home.ws.ledger, 10) == []
     assert processes.bearing(home.nonce(job)) == []
@@ -133,8 +133,10 @@ def test_a_cancelled_training_leaves_no_model_and_can_be_resumed(
 def test_resume_refuses_what_cannot_be_gone_on_from(home: Home) -> None:
     job = begin(home, checkpoint_steps=100_000)
     until(lambda: steps_done(home, job) > 0, what="the first step")
+    training = payload(home, job)
+    os.kill(training, signal.SIGSTOP)
     assert home.refused("finetune", "--resume", job)["code"] == "conflict"
-    os.kill(payload(home, job), signal.SIGKILL)
+    os.kill(training, signal.SIGKILL)
     ended(home, job)
     error = home.refused("finetune", "--resume", job)
     assert error["code"] == "conflict"

@@ -168,7 +168,7 @@ def test_streamed_and_whole_are_the_same_answer_and_the_same_bill(
     said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert said == answer.choices[0].message.content
     assert {answer.model, *(chunk.model for chunk in chunks)} == {name}
-    assert len([chunk for chunk in chunks if chunk.choices]) > 3
+    assert len([chunk for chunk in chunks if chunk.choices]) > 1
     usage = chunks[-1].usage
     assert usage is not None
     assert answer.usage is not None
@@ -181,15 +181,18 @@ def test_streamed_and_whole_are_the_same_answer_and_the_same_bill(
 
 
 def test_who_hangs_up_is_billed_for_what_was_generated(client: openai.OpenAI, served: Served) -> None:
-    stream = client.chat.completions.with_raw_response.create(
-        model=BASE, messages=QUESTION, max_tokens=100, stream=True, temperature=1, seed=1
-    )  # fmt: skip
-    with stream.parse() as chunks:
-        for number, _ in enumerate(chunks):
-            if number == 3:
-                break
-    row = served.lab.row(stream.headers["x-snapml-request"])
-    assert row.ended in {"disconnected", "hung_up", "cancelled"} or row.ended != "complete"
+    for seed in range(20):  # an answer may be short, and over before anybody hangs up
+        stream = client.chat.completions.with_raw_response.create(
+            model=BASE, messages=QUESTION, max_tokens=100, stream=True, temperature=1, seed=seed
+        )  # fmt: skip
+        with stream.parse() as chunks:
+            for number, _ in enumerate(chunks):
+                if number == 3:
+                    break
+        row = served.lab.row(stream.headers["x-snapml-request"])
+        if row.ended == "hung_up":
+            break
+    assert row.ended == "hung_up"
     assert row.output_tokens
     assert row.output_tokens < 100
 
@@ -216,12 +219,12 @@ class Listener(NamedTuple):
 
 def listening() -> list[Listener]:
     local = {}
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+    for table in filter(Path.exists, (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))):
+        for line in table.read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A":
                 host = fields[1].partition(":")[0]
-                local[fields[9]] = host.endswith("0100007F") or host == "00000000000000000000000001000000"
+                local[fields[9]] = host.endswith("7F") or host == "00000000000000000000000001000000"
     found = []
     for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
         with contextlib.suppress(OSError):

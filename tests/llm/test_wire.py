@@ -254,7 +254,7 @@ def test_a_socket_nobody_accepts_on_is_told_of(wire: Wire) -> None:
 
 @pytest.mark.parametrize("script", [[HANG], [HEAD, HANG], [HEAD, WORDS[0], HANG]])
 def test_an_engine_that_hangs_is_given_up_on(wire: Wire, script: list[Step]) -> None:
-    give_up_after(wire, 0.5)
+    give_up_after(wire, 2.0)
     if script[0] is HEAD:
         assert wire.stream(script)[-1]["error"]["code"] == "engine_failed"
     else:
@@ -398,7 +398,7 @@ def test_the_official_client_sees_the_errors_it_knows(wire: Wire) -> None:
             list(client.chat.completions.create(**body, stream=True))
         wire.script = [HANG]
         with pytest.raises(openai.APITimeoutError):
-            client.chat.completions.create(**body, timeout=0.5)
+            client.chat.completions.create(**body, timeout=2.0)
         row = wire.one_row(3)
         assert (row.ended, row.status) == ("hung_up", 499)
     with openai.OpenAI(**{**made, "max_retries": 2}) as client:

@@ -117,6 +117,12 @@ class Wire:
         self.port = self._runner.addresses[0][1]
         await self.raise_engine()
 
+    def callers(self) -> int:
+        """Return how many are connected to the gateway, as far as it has seen."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return sum(caller.transport is not None for caller in self._runner.server.connections)
+
     async def raise_engine(self) -> None:
         self.engine_path.unlink(missing_ok=True)
         self._engine = await asyncio.start_unix_server(self._serve, str(self.engine_path))

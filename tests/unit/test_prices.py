@@ -20,7 +20,9 @@ from snapml_lab.jobs.gpus import Power
 from snapml_lab.jobs.leases import capacity
 from snapml_lab.workspace import Workspace
 
-TODAY = clock.iso(clock.now())[:10]
+
+def today() -> str:
+    return clock.iso(clock.now())[:10]
 
 
 def used(given: int = 1000, cached: int = 0, write: int = 0, output: int = 100, reasoning: int = 0) -> Usage:
@@ -35,7 +37,7 @@ def declare(ws: Workspace, name: str, **per_million: str) -> Rate:
 def test_each_bucket_has_its_own_price(ws: Workspace) -> None:
     found = declare(ws, "m", input="3", cached="0.30", cache_write="3.75", output="15", reasoning="16")
     assert found.cost(used(3, 0, 12_304, 550), 1.0) == Priced(
-        3 * 3_000_000 + 12_304 * 3_750_000 + 550 * 15_000_000, f"declared {TODAY}"
+        3 * 3_000_000 + 12_304 * 3_750_000 + 550 * 15_000_000, f"declared {today()}"
     )
     assert found.cost(used(0, 1000, 0, 0, 10), 1.0).pico == 1000 * 300_000 + 10 * 16_000_000
 
@@ -82,7 +84,7 @@ def test_the_deployments_own_price_goes_before_its_models_and_that_before_the_li
     listed = rate(ws, "helper", "gpt-4o", False, 0)
     assert listed.source == f"genai-prices {genai_prices.__version__}, OpenAI"
     prices.set_tokens(ws, "gpt-4o", {"input": Decimal(7), "output": Decimal(7)}, source="our contract")
-    assert rate(ws, "helper", "gpt-4o", False, 0).source == f"our contract {TODAY}"
+    assert rate(ws, "helper", "gpt-4o", False, 0).source == f"our contract {today()}"
     assert declare(ws, "helper", input="1", output="1").cost(used(), 0.0).pico == 1100 * 1_000_000
 
 
@@ -204,7 +206,7 @@ def test_a_local_engine_costs_the_machines_time(ws: Workspace) -> None:
     )
     prices.set_compute(ws, Decimal(2))
     assert rate(ws, "m", None, True, 0).cost(Usage(), 1.8) == Priced(
-        1_000_000_000, f"1.800 s of this machine, declared {TODAY}"
+        1_000_000_000, f"1.800 s of this machine, declared {today()}"
     )
     assert rate(ws, "m", None, True, 2).cost(Usage(), 1.8).pico == 1_000_000_000
 
@@ -212,7 +214,7 @@ def test_a_local_engine_costs_the_machines_time(ws: Workspace) -> None:
 def test_an_engine_with_gpus_costs_their_hours(ws: Workspace) -> None:
     prices.set_compute(ws, gpu_hour=Decimal("3.60"))
     assert rate(ws, "m", None, True, 2).cost(Usage(), 5.0) == Priced(
-        10**10, f"5.000 s of 2 GPUs, declared {TODAY}"
+        10**10, f"5.000 s of 2 GPUs, declared {today()}"
     )
     assert rate(ws, "m", None, True, 0).cost(Usage(), 5.0).pico is None
 
@@ -250,7 +252,7 @@ def test_energy_without_anything_that_tells_the_power_is_refused_and_never_nothi
         pytest.skip("this machine's GPUs tell their power")
     with pytest.raises(InvalidInputError, match="watts"):
         prices.set_compute(ws, kwh=Decimal("0.3"))
-    ws.catalog.change("prices", prices.COMPUTE, lambda _: {"dollars_per_kwh": "0.3", "date": TODAY})
+    ws.catalog.change("prices", prices.COMPUTE, lambda _: {"dollars_per_kwh": "0.3", "date": today()})
     assert rate(ws, "m", None, True, 1).cost(Usage(), 1.0).pico is None
 
 
