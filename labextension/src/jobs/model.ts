@@ -91,8 +91,12 @@ export class JobsModel implements IJobsModel {
     }
     this.setCancelling(new Set([...this._cancelling, job]));
     try {
+      const known = this.snapshot.jobs.get(job);
       const view = await this.client.call('jobs/cancel', { job });
-      this.accept(reconcile.merge(this.snapshot, [view]));
+      // An event that overtook the answer knows better: the job may have ended.
+      if (this.snapshot.jobs.get(job) === known) {
+        this.accept(reconcile.merge(this.snapshot, [view]));
+      }
     } catch (error) {
       this.setCancelling(
         new Set([...this._cancelling].filter(id => id !== job))
